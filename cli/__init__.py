@@ -1,0 +1,1 @@
+"""The ``kinefed`` command: thin, one small module a group."""

@@ -1,0 +1,66 @@
+"""The recurrent network of Zhang et al. (2023): LSTM, tanh, dense."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from kinefed.models.base import TorqueNetwork, check_size
+from kinefed.models.registry import Fact, Source, register
+
+
+@register(
+    "zhang2023lstm",
+    summary="one LSTM layer of 50, tanh dense 64, linear output",
+    citation="Zhang L. et al., IEEE Trans Neural Syst Rehabil Eng 31, 2023",
+    n_times=50,
+    sample_rate_hz=100.0,
+    facts=(
+        Fact("recurrent layer", "1 LSTM, 50 units", Source.REVIEW),
+        Fact("dense layer", "64 units, tanh", Source.REVIEW),
+        Fact("inputs", "13 sEMG + hip, knee and ankle angles (16 or 17)", Source.REVIEW),
+        Fact("outputs", "hip flexion, hip adduction, knee, ankle torque", Source.PAPER),
+        Fact("where tanh stands", "after the dense layer of 64", Source.OURS),
+        Fact("dense layer reads", "the LSTM's state at the last frame", Source.OURS),
+        Fact("output layer", "linear, no activation", Source.OURS),
+        Fact("window", "0.5 s (as Siu et al. 2021) at 100 Hz", Source.OURS),
+        Fact("initialisation", "PyTorch's: uniform in +-1/sqrt(width)", Source.OURS),
+    ),
+)
+class Zhang2023LSTM(TorqueNetwork):
+    """LSTM over the window, a tanh layer on its last state, a linear head.
+
+    Parameters
+    ----------
+    n_channels, n_outputs, n_times, sample_rate_hz
+        As in `TorqueNetwork`.
+    hidden
+        LSTM units.
+    dense
+        Units of the tanh layer.
+
+    Notes
+    -----
+    ``4 h (c + h + 2) + d (h + 1) + o (d + 1)`` weights for c channels, o outputs, h hidden and d
+    dense units (PyTorch keeps two bias vectors a gate): 17,324 for 17 channels and 4 outputs.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_outputs: int,
+        n_times: int,
+        sample_rate_hz: float,
+        hidden: int = 50,
+        dense: int = 64,
+    ) -> None:
+        super().__init__(n_channels, n_outputs, n_times, sample_rate_hz)
+        self.lstm = nn.LSTM(n_channels, check_size("hidden", hidden), batch_first=True)
+        self.dense = nn.Linear(hidden, check_size("dense", dense))
+        self.head = nn.Linear(dense, n_outputs)
+
+    def estimate(self, x: Tensor) -> Tensor:
+        """Map (windows, channels, times) to (windows, outputs)."""
+        _, (state, _) = self.lstm(x.transpose(1, 2))
+        hidden: Tensor = self.head(torch.tanh(self.dense(state[-1])))
+        return hidden

@@ -1,0 +1,1 @@
+"""Federations, people and studies on one machine."""
