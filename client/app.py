@@ -179,6 +179,7 @@ def train(task: TrainTask, local: LocalData, config: ClientConfig) -> Outbound:
         batch=task.batch,
         rate=task.rate,
         weight_decay=task.weight_decay,
+        augment=ModelSetup.from_json(task.setup).augment(task.noise, task.offset),
         rng=generator(task.seed, task.round, config.key, task.model),
     )
     return Update(

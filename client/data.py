@@ -13,7 +13,7 @@ from kinefed.client.errors import ClientError, ClientReason, NothingToLearnError
 from kinefed.datasets import Dataset
 from kinefed.personalization import Bout, bout_of_window, bouts, descriptor_table
 from kinefed.personalization.setup import ModelSetup
-from kinefed.signals import LegSeries, LegSpec, Windows, leg_series, leg_sums
+from kinefed.signals import LegSeries, LegSpec, Windows, emg_reference_of, leg_series, leg_sums
 
 # Worker processes serve many people in turn; the last ones used stay in memory.
 CACHED_PEOPLE = 64
@@ -71,8 +71,11 @@ def local_data(data: Path, subject: str, setup_json: str) -> LocalData:
         )
     person, spec = dataset.subjects[subject], LegSpec.from_dict(setup.spec)
     series: list[LegSeries] = []
-    for ref in dataset.select(subject=subject):
-        series += leg_series(dataset.load(ref), person, spec)
+    refs = dataset.select(subject=subject)
+    # The first recording stands in for a calibration: its envelope peaks scale all the others.
+    reference = emg_reference_of([dataset.load(r) for r in refs[:1]]) if spec.optional else {}
+    for ref in refs:
+        series += leg_series(dataset.load(ref), person, spec, reference)
     if not series:
         raise NothingToLearnError(ClientReason.NOTHING, "no recording has the model's channels")
     windows = Windows(series, setup.window)

@@ -82,6 +82,40 @@ class TrainConfig:
         return 0.5 * self.rate * (1.0 + math.cos(math.pi * progress))
 
 
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Noise on scaled inputs while training, against learning a few people by heart.
+
+    Attributes
+    ----------
+    noise
+        Standard deviation of white noise on every sample of measured channels, in units of the
+        channel's spread over people.
+    offset
+        Standard deviation of a constant shift of a window's ``shifted`` channels, in the same
+        units: markers and sensors sit a little differently on every person.
+    shifted
+        Rows of x that may be shifted, for example the joint angles.
+    quiet
+        How many of the last rows are availability flags, which stay as they are.
+    """
+
+    noise: float = 0.0
+    offset: float = 0.0
+    shifted: tuple[int, ...] = ()
+    quiet: int = 0
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Return x (windows, channels, times) with noise from torch's seeded generator."""
+        noise = self.noise * torch.randn_like(x)
+        if self.offset and self.shifted:
+            rows = list(self.shifted)
+            noise[:, rows] += self.offset * torch.randn(len(x), len(rows), 1)
+        if self.quiet:
+            noise[:, -self.quiet :] = 0.0
+        return x + noise
+
+
 def cosine_rates(rate: float, steps: int) -> tuple[float, ...]:
     """Return one rate a step, from ``rate`` down a half cosine towards 0 (never 0 itself)."""
     return tuple(0.5 * rate * (1.0 + math.cos(math.pi * i / steps)) for i in range(steps))
@@ -98,6 +132,7 @@ def train_steps(
     rng: np.random.Generator,
     trainable: Collection[str] | None = None,
     weight_decay: float = 0.0,
+    augment: Augment | None = None,
 ) -> float:
     """Take a fixed number of Adam steps; the optimiser starts fresh.
 
@@ -125,6 +160,8 @@ def train_steps(
         Buffers follow the data in any case.
     weight_decay
         Decoupled decay: each step takes away ``rate * weight_decay`` of each weight.
+    augment
+        Noise on the inputs of each batch; None: none.
 
     Returns
     -------
@@ -153,7 +190,7 @@ def train_steps(
         FlatAdam(chosen, weight_decay) as adam,
     ):
         for step_rate, rows in zip(rates, _batches(len(windows), batch, rng), strict=False):
-            total += _step(module, adam, windows, scaling, rows, step_rate)
+            total += _step(module, adam, windows, scaling, rows, step_rate, augment)
     return _finite(float(total) / steps, adam)
 
 
@@ -235,8 +272,11 @@ def _step(
     scaling: Scaling,
     rows: NDArray[np.int64],
     rate: float,
+    augment: Augment | None = None,
 ) -> Tensor:
     x, y, valid = batch_tensors(windows, scaling, rows)
+    if augment is not None:
+        x = augment.apply(x)
     loss = masked_mse(module(x), y, valid)
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step(rate)

@@ -85,6 +85,8 @@ class TrainTask:
     batch: int
     rate: float
     weight_decay: float
+    noise: float
+    offset: float
     cluster: int
     schema: str
     vector: NDArray[np.float32]

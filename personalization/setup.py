@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinefed.models import TorqueNetwork, build, seeded
+from kinefed.models import Augment, TorqueNetwork, build, seeded
 from kinefed.personalization.errors import MessageError, MessageReason
 from kinefed.signals import Scaling
 
@@ -80,6 +80,13 @@ class ModelSetup:
     def n_outputs(self) -> int:
         """Torques that the network estimates."""
         return len(self.spec["outputs"])
+
+    def augment(self, noise: float, offset: float) -> Augment | None:
+        """Return the noise to train with; offsets are for joint angles alone."""
+        if noise == 0.0 and offset == 0.0:
+            return None
+        angles = [i for i, c in enumerate(self.spec["inputs"]) if str(c).startswith("angle.")]
+        return Augment(noise, offset, tuple(angles), self.n_optional)
 
     @property
     def rate_hz(self) -> float:

@@ -34,7 +34,7 @@ DEFAULT_SETUP = ModelSetup(
         ],
         "outputs": ["torque.hip", "torque.knee", "torque.ankle"],
     },
-    window=25,
+    window=20,
 ).to_json()
 
 
@@ -49,6 +49,8 @@ class FederationConfig:
     rounds, steps, batch, rate, rate_end, weight_decay
         Rounds, and in each the local Adam steps on minibatches of ``batch`` windows at a rate
         that falls by a cosine from ``rate`` in the first round to ``rate_end`` in the last.
+    noise, offset
+        Noise on the inputs while training; see :class:`~kinefed.models.Augment`.
     seed
         Everything random follows (seed, round, client key, model).
     fraction
@@ -79,12 +81,14 @@ class FederationConfig:
     """
 
     setup: str = DEFAULT_SETUP
-    rounds: int = 15
+    rounds: int = 10
     steps: int = 20
     batch: int = 32
     rate: float = 3e-3
     rate_end: float = 3e-4
     weight_decay: float = 0.0
+    noise: float = 0.3
+    offset: float = 0.5
     seed: int = 0
     fraction: float = 1.0
     quorum: float = 0.5
@@ -206,6 +210,8 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("rate", 1e-12, 10.0),
     ("rate_end", 0.0, 10.0),
     ("weight_decay", 0.0, 10.0),
+    ("noise", 0.0, 10.0),
+    ("offset", 0.0, 10.0),
     ("seed", 0, 2**31 - 1),
     ("fraction", 1e-6, 1.0),
     ("quorum", 0.0, 1.0),

@@ -221,6 +221,8 @@ class Coordinator:
             batch=config.batch,
             rate=rate,
             weight_decay=config.weight_decay,
+            noise=config.noise,
+            offset=config.offset,
             cluster=cluster,
             schema=self.schema,
             vector=reference,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -100,7 +100,7 @@ def exchange(
         if isinstance(reply, Absent):
             absent += 1
         else:
-            replies.append((client, reply))
+            replies.append((client, cast(R, reply)))
     return replies, dropped, absent
 
 

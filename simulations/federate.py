@@ -12,7 +12,7 @@ from typing import Any
 from kinefed.client.config import RUN_FILE_VARIABLE
 from kinefed.server import FederationConfig
 from kinefed.server.app import app as server_app
-from kinefed.simulations.pool import PoolGrid, Tap, run_server
+from kinefed.simulations.pool import NodeConfig, PoolGrid, Tap, run_server
 from kinefed.simulations.workers import InlinePool, Pool
 
 
@@ -77,7 +77,7 @@ def federate(
         if tap is not None:
             tap(direction, kind, message)
 
-    nodes = [
+    nodes: list[NodeConfig] = [
         {
             "partition-id": i,
             "num-partitions": len(subjects),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-from kinefed.datasets import Dataset
+from kinefed.datasets import Dataset, UsageError, UsageReason
+from kinefed.datasets.splits import splits_from_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,27 @@ def leave_out(dataset: Dataset, subjects: tuple[str, ...], groups_out: int) -> l
         train = tuple(s for s in subjects if group[s] not in out)
         if train:
             folds.append(Fold("+".join(out), train, test))
+    return folds
+
+
+def from_file(dataset: Dataset, subjects: tuple[str, ...], path: str) -> list[Fold]:
+    """Return the folds of a split file.
+
+    Raises
+    ------
+    UsageError
+        Where a person is on both sides of a split: a study tests on people not trained on.
+    """
+    folds = []
+    for split in splits_from_file(dataset, path):
+        train, test = ({ref.subject for ref in side} for side in (split.train, split.test))
+        if train & test:
+            raise UsageError(
+                UsageReason.IMPOSSIBLE,
+                f"split {split.name!r} trains and tests on {min(train & test)}",
+                where=path,
+                next_step="Divide by people, or leave --split out for leave-one-person-out",
+            )
+        used = (tuple(s for s in subjects if s in side) for side in (train, test))
+        folds.append(Fold(split.name, *used))
     return folds

@@ -95,6 +95,7 @@ def pooled(
             batch=config.batch,
             rate=config.rate_of(round_, config.rounds),
             weight_decay=config.weight_decay,
+            augment=setup.augment(config.noise, config.offset),
             rng=rng,
         )
     return {
@@ -131,6 +132,7 @@ def local(data: Path, subject: str, config: FederationConfig) -> NDArray[np.floa
                 batch=config.batch,
                 rate=config.rate_of(round_, config.rounds),
                 weight_decay=config.weight_decay,
+                augment=setup.augment(config.noise, config.offset),
                 rng=rng,
             )
         estimate[direction.test] = predict(module, person.windows.subset(direction.test), scaling)

@@ -21,7 +21,7 @@ from kinefed.simulations import jobs
 from kinefed.simulations.choice import choose_transfer
 from kinefed.simulations.config import StudyConfig, claim_folder
 from kinefed.simulations.federate import federate, federate_on_ray, federate_whole
-from kinefed.simulations.folds import Fold, leave_out
+from kinefed.simulations.folds import Fold, from_file, leave_out
 from kinefed.simulations.hooks import StudyHooks
 from kinefed.simulations.results import summarise_run
 from kinefed.simulations.workers import WorkerPool, available_cores
@@ -73,14 +73,17 @@ class _Study:
 
     def run(self) -> None:
         self._truth()
-        self.folds = leave_out(self.dataset, self.subjects, 1)
-        if len(self.folds) < 3:
+        if len(self.subjects) < 3:
             raise UsageError(
                 UsageReason.IMPOSSIBLE,
-                f"{len(self.folds)} people with torque that fits the inputs; a study needs 3",
+                f"{len(self.subjects)} people with torque that fits the inputs; a study needs 3",
                 where=self.config.data,
                 next_step="Look at `kinefed data inspect` for the channels that are there",
             )
+        if self.config.split == "loso":
+            self.folds = leave_out(self.dataset, self.subjects, 1)
+        else:
+            self.folds = from_file(self.dataset, self.subjects, self.config.split)
         methods = self.config.methods
         if "mean-profile" in methods:
             self._folds(

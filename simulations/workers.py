@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
@@ -251,7 +252,7 @@ class WorkerPool:
         progress: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, Any]]:
         """Yield (position, value) as jobs finish."""
-        position = {self.submit(function, lambda args=args: args): i for i, args in enumerate(jobs)}
+        position = {self.submit(function, partial(tuple, args)): i for i, args in enumerate(jobs)}
         while position:
             for done in self.wait():
                 if done.error is not None:

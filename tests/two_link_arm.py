@@ -213,3 +213,11 @@ def _stream(name: str, columns: dict[str, FloatArray], unit: str) -> Stream:
     return Stream(
         name, RATE_HZ, 0.0, tuple(columns), units, np.column_stack(list(columns.values()))
     )
+
+
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) != 2:
+        sys.exit("usage: two_link_arm.py DEST")
+    write_two_link_arm(sys.argv[1])

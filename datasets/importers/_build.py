@@ -104,9 +104,10 @@ def contact_trials(masks: Iterable[BoolArray], rate_hz: float, frames: int) -> t
 
 
 def eroded(mask: BoolArray, frames: int) -> BoolArray:
-    """Shorten every run of a mask by some frames at both ends."""
+    """Shorten every run of a mask by some frames at both ends, those of the recording too."""
     out = mask.copy()
     for shift in range(1, frames + 1):
         out[shift:] &= mask[:-shift]
         out[:-shift] &= mask[shift:]
+        out[:shift] = out[-shift:] = False
     return out

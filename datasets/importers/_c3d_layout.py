@@ -50,13 +50,37 @@ def check_layout(path: Path) -> None:
             where=path,
             next_step=_GET_AGAIN,
         )
-    _check_chain(content[start : (data_block - 1) * _BLOCK], path)
+    _check_counts(_walk(content[start : (data_block - 1) * _BLOCK], path), points, analogs, path)
 
 
-def _check_chain(section: bytes, path: Path) -> None:
-    """Walk groups and parameters: every distance, name and value must stay inside."""
+def _check_counts(numbers: dict[str, float], points: int, analogs: int, path: Path) -> None:
+    """Hold the counts of the parameters against the header's.
+
+    ezc3d trusts the parameters: a wrong rate makes it read zeros by the gigabyte.
+    """
+    used = numbers.get("POINT:USED", float(points)) % 65536.0
+    channels = numbers.get("ANALOG:USED", 0.0)
+    rate_hz, analog_hz = numbers.get("POINT:RATE", 0.0), numbers.get("ANALOG:RATE", 0.0)
+    a_frame = channels * analog_hz / rate_hz if channels and rate_hz > 0.0 else 0.0
+    if used != points or not abs(a_frame - analogs) < 0.5:
+        raise _refused(
+            path,
+            f"its parameters count {used:g} points and {a_frame:g} analog samples a frame, its "
+            f"header {points} and {analogs}",
+        )
+
+
+def _walk(section: bytes, path: Path) -> dict[str, float]:
+    """Walk groups and parameters: every distance, name and value must stay inside.
+
+    Returns
+    -------
+    dict of str to float
+        ``GROUP:NAME`` to its value, of the parameters that are one number.
+    """
     at = 4
-    defined: set[int] = set()
+    names: dict[int, str] = {}
+    numbers: dict[tuple[int, str], float] = {}
     used: set[int] = set()
     try:
         while section[at] != 0:
@@ -64,11 +88,14 @@ def _check_chain(section: bytes, path: Path) -> None:
             pointer = at + 2 + abs(name_length)
             (step,) = struct.unpack_from("<H", section, pointer)
             end = pointer + step if step else len(section)
+            name = section[at + 2 : pointer].decode("latin-1").upper()
             if group > 0:
                 used.add(group)
-                _check_values(section, pointer + 2, end)
+                number = _values(section, pointer + 2, end)
+                if number is not None:
+                    numbers[group, name] = number
             else:
-                defined.add(-group)
+                names[-group] = name
                 if group == 0 or pointer + 3 + section[pointer + 2] > end:
                     raise ValueError("a group's description runs beyond it")
             if step == 0:
@@ -76,19 +103,25 @@ def _check_chain(section: bytes, path: Path) -> None:
             if step < 3:
                 raise ValueError("a parameter points at itself")
             at = end
-        if not used <= defined:
-            raise ValueError(f"parameters of the group {min(used - defined)}, which is not there")
+        if not used <= set(names):
+            raise ValueError(f"the group {min(used - set(names))} is not there")
     except (IndexError, ValueError, struct.error) as error:
         raise _refused(path, f"its parameters are damaged at byte {at} ({error})") from error
+    return {f"{names[group]}:{name}": number for (group, name), number in numbers.items()}
 
 
-def _check_values(section: bytes, at: int, end: int) -> None:
+def _values(section: bytes, at: int, end: int) -> float | None:
+    """Check that a parameter's values fit; return the value where it is one number."""
     width, dimensions = struct.unpack_from("<bB", section, at)
     if width not in (-1, 1, 2, 4) or dimensions > 7:
         raise ValueError(f"values of type {width} in {dimensions} dimensions")
     sizes = section[at + 2 : at + 2 + dimensions]
-    if len(sizes) < dimensions or at + 2 + dimensions + math.prod(sizes) * abs(width) > end:
+    count, first = math.prod(sizes), at + 2 + dimensions
+    if len(sizes) < dimensions or first + count * abs(width) > end:
         raise ValueError("values run beyond their parameter")
+    if count != 1 or width == -1:
+        return None
+    return float(struct.unpack_from({1: "<b", 2: "<h", 4: "<f"}[width], section, first)[0])
 
 
 def _refused(path: Path, what: str) -> DataError:

@@ -76,7 +76,12 @@ def read(src: Path, options: ImportOptions) -> Imported:
                 DataReason.BAD_NAME, "not named ID<number>.npz", where=path, next_step="Rename it"
             )
         if int(match[1]) in files:
-            raise DataError(DataReason.DUPLICATE, f"ID {int(match[1])} appears twice", where=path)
+            raise DataError(
+                DataReason.DUPLICATE,
+                f"ID {int(match[1])} appears twice",
+                where=path,
+                next_step="Keep one file a participant",
+            )
         files[int(match[1])] = path
     partner = {number: f"pair{a:02d}-{b:02d}" for a, b in PAIRS for number in (a, b)}
     people = {

@@ -87,7 +87,10 @@ def read(src: Path, options: ImportOptions) -> Imported:
             person, frames = Subject(who, mass_kg=float(row["mass_kg"])), int(row["frames"])
         except ValueError as error:
             raise DataError(
-                DataReason.BAD_FORMAT, f"mass or frames of {who} is no number", where=index
+                DataReason.BAD_FORMAT,
+                f"mass or frames of {who} is no number",
+                where=index,
+                next_step="Download it again",
             ) from error
         people.setdefault(who, person)
         word = trial.lower().rstrip("0123456789")

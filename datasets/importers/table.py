@@ -191,4 +191,5 @@ def _layout(body: Mapping[str, Any]) -> _Layout:
 
 def _info(body: Mapping[str, Any]) -> DatasetInfo:
     fields = {key: str(value) for key, value in body["dataset"].items()}
+    fields.setdefault("notes", "Imported from tables; units and signs as their mapping says.")
     return DatasetInfo(**fields)

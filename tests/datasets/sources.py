@@ -47,7 +47,9 @@ class Sources:
             force[:, on] = np.array([[2.0], [1.0], [9.0]])
             points[f"{letter}GroundReactionForce"] = force
         # The person walks along the laboratory's y.
-        points["LASI"] = np.stack([np.full(FRAMES, -100.0), 10.0 * frame + 100.0, 0 * frame + 900.0])
+        points["LASI"] = np.stack(
+            [np.full(FRAMES, -100.0), 10.0 * frame + 100.0, 0 * frame + 900.0]
+        )
         points["RASI"] = np.stack([np.full(FRAMES, 100.0), 10.0 * frame + 100.0, 0 * frame + 900.0])
         points["SACR"] = np.stack([np.zeros(FRAMES), 10.0 * frame, 0 * frame + 900.0])
         group = body["parameters"]
@@ -157,7 +159,16 @@ class Sources:
         n = 300
         names = [
             f"{body}_imu_offset_imu"
-            for body in "torso pelvis tibia_r femur_r tibia_l femur_l toes_r toes_l".split()
+            for body in [
+                "torso",
+                "pelvis",
+                "tibia_r",
+                "femur_r",
+                "tibia_l",
+                "femur_l",
+                "toes_r",
+                "toes_l",
+            ]
         ]
         columns = ["time", "lFx", "lFy", "lFz", "lCOPx", "lCOPy", "lCOPz"]
         columns += ["rFx", "rFy", "rFz", "rCOPx", "rCOPy", "rCOPz"]
@@ -235,7 +246,8 @@ class Sources:
             },
         )
         self._storage(
-            folder / "squat1_grf.mot", {"time": t, "ground_force_r_vy": np.full(n, 250.0)}
+            folder / "squat1_grf.mot",
+            {"time": t, "ground_force_r_vy": np.full(n, 250.0)}
             | {f"ground_force_r_v{a}": 0.0 * t for a in "xz"},
         )
         return self.folder

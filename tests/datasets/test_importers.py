@@ -248,7 +248,9 @@ def test_isometric_pairs_are_one_group_and_idle_cells_are_dead(
 ) -> None:
     dataset = _import(source, "elderly_isometric", tmp_path / "made")
     assert dataset.groups == ("pair01-02",)
-    pulled, idle = (dataset.load(dataset.select(who, "knee-extension")[0]) for who in ("ID01", "ID02"))
+    pulled, idle = (
+        dataset.load(dataset.select(who, "knee-extension")[0]) for who in ("ID01", "ID02")
+    )
     assert _level(pulled, "force.load_cell.r") == pytest.approx(98.0665)
     assert pulled.streams["force"].data.shape[0] == 3000  # the NaN padding is cut
     assert "force.load_cell.r" not in pulled.quality
@@ -376,7 +378,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
     ),
     "csv time backwards": (
         "opencap",
-        lambda f: _edit_csv(f / "derived_id/S4__squats1.csv.gz", lambda r: _with_index(f, _swap(r))),
+        lambda f: _edit_csv(
+            f / "derived_id/S4__squats1.csv.gz", lambda r: _with_index(f, _swap(r))
+        ),
         DataReason.TIME_ORDER,
     ),
     "csv lacks a column": (
@@ -386,7 +390,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
     ),
     "csv lacks the knee": (
         "opencap",
-        lambda f: _edit_csv(f / "derived_id/S4__squats1.csv.gz", _without("knee_angle_r_moment_Nm")),
+        lambda f: _edit_csv(
+            f / "derived_id/S4__squats1.csv.gz", _without("knee_angle_r_moment_Nm")
+        ),
         DataReason.MISSING_COLUMN,
     ),
     "csv lost rows": (
@@ -535,7 +541,11 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
     ),
     "table without time": (
         "table",
-        lambda f: _replace(f / "mapping.toml", "rate_hz = 1000\ncolumns = [{ column = \"Mknee\"", "columns = [{ column = \"Mknee\""),
+        lambda f: _replace(
+            f / "mapping.toml",
+            'rate_hz = 1000\ncolumns = [{ column = "Mknee"',
+            'columns = [{ column = "Mknee"',
+        ),
         DataReason.BAD_FORMAT,
     ),
     "table of a stranger": (
