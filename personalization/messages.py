@@ -294,14 +294,11 @@ def decode(record: RecordDict, *kinds: type[P]) -> P:
             values[name] = _array(
                 name, arrays if isinstance(arrays, ArrayRecord) else None, _dtype(hint)
             )
-    extra = (set(fields) - {"kind", "schema-version"} - set(values)) | (
-        set(arrays) - set(values) if isinstance(arrays, ArrayRecord) else set()
-    )
-    if extra or set(record) - {"message", "arrays"}:
-        raise MessageError(
-            MessageReason.FIELD,
-            f"{sorted(extra or set(record))[0]}: not a field of {kind.__name__}",
-        )
+    extra = set(fields) - {"kind", "schema-version"} - set(values)
+    extra |= set(record) - {"message", "arrays"}
+    extra |= set(arrays) - set(values) if isinstance(arrays, ArrayRecord) else set()
+    if extra:
+        raise MessageError(MessageReason.FIELD, f"{min(extra)}: not a field of {kind.__name__}")
     return kind(**values)
 
 

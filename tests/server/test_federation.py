@@ -96,9 +96,7 @@ def test_without_a_quorum_the_weights_stay_and_the_federation_ends(arm, tmp_path
     original = pool_module.run_client
 
     def silent(job):
-        message = pool_module.message_from_proto(
-            pool_module.ProtoMessage.FromString(job.message)
-        )
+        message = pool_module.message_from_proto(pool_module.ProtoMessage.FromString(job.message))
         if message.metadata.message_type == "train":
             raise RuntimeError("no one trains")
         return original(job)

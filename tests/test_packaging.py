@@ -1,0 +1,44 @@
+"""The project's files agree with one another."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TOP = {"cli", "client", "datasets", "models", "personalization", "server", "signals", "simulations"}
+
+
+def test_every_package_folder_is_listed():
+    found = {
+        "kinefed." + ".".join(path.parent.relative_to(ROOT).parts)
+        for top in TOP
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    setuptools = PROJECT["tool"]["setuptools"]
+    assert set(setuptools["packages"]) == found
+    assert set(setuptools["package-dir"]) == found
+    assert set(PROJECT["tool"]["importlinter"]["root_packages"]) == {f"kinefed.{t}" for t in TOP}
+
+
+def test_no_folder_shadows_the_namespace():
+    assert not (ROOT / "kinefed").exists()
+
+
+def test_the_makefile_links_the_same_packages():
+    line = next(
+        row for row in (ROOT / "Makefile").read_text().splitlines() if row.startswith("PACKAGES")
+    )
+    assert set(line.split(":=")[1].split()) == TOP
+
+
+def test_flower_finds_both_apps():
+    from kinefed.client.app import app as client
+    from kinefed.server.app import app as server
+
+    components = PROJECT["tool"]["flwr"]["app"]["components"]
+    assert components == {
+        "serverapp": "kinefed.server.app:app",
+        "clientapp": "kinefed.client.app:app",
+    }
+    assert type(client).__name__ == "ClientApp"
+    assert type(server).__name__ == "ServerApp"
