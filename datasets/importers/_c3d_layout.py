@@ -117,8 +117,11 @@ def _values(section: bytes, at: int, end: int) -> float | None:
         raise ValueError(f"values of type {width} in {dimensions} dimensions")
     sizes = section[at + 2 : at + 2 + dimensions]
     count, first = math.prod(sizes), at + 2 + dimensions
-    if len(sizes) < dimensions or first + count * abs(width) > end:
+    after = first + count * abs(width)
+    if len(sizes) < dimensions or after > end:
         raise ValueError("values run beyond their parameter")
+    if after < end and after + 1 + section[after] > end:
+        raise ValueError("a description runs beyond its parameter")
     if count != 1 or width == -1:
         return None
     return float(struct.unpack_from({1: "<b", 2: "<h", 4: "<f"}[width], section, first)[0])

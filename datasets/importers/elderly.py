@@ -135,7 +135,8 @@ def _recording(
             ),
         )
     )
-    pulled = bool(np.nanmax(kgf, initial=0.0) >= _PULLED_KGF)
+    # A percentile, for a single sample on the way up is no pull.
+    pulled = kgf.size > 0 and bool(np.percentile(kgf, 99.0) >= _PULLED_KGF)
     recording = Recording(
         ref,
         streams,
