@@ -99,7 +99,23 @@ def test_mcgill_equals_the_tables_made_from_it(mcgill: list[Recording], real_dat
                         column = table[f"{letter}{label}_{axis}_Nm_per_kg"]
                     np.testing.assert_allclose(found, column[rows], rtol=2e-4, atol=2e-4)
                     compared += 1
+            label = f"{letter}GroundReactionForce_z_N_per_kg"
+            force = recording.streams["grf"]
+            assert (label in table) == force.has(f"grf.foot.{side}.vertical")
+            if label in table:
+                np.testing.assert_allclose(
+                    force.column(f"grf.foot.{side}.vertical") / _mass_kg(recording, real_data),
+                    table[label][rows],
+                    rtol=2e-4,
+                    atol=2e-4,
+                )
     assert compared == 18 * 36
+
+
+def _mass_kg(recording: Recording, real_data: Path) -> float:
+    with (real_data / "mcgill_gait/trials.csv").open() as file:
+        masses = {row["subject"]: float(row["body_mass_kg"]) for row in csv.DictReader(file)}
+    return masses[recording.ref.subject]
 
 
 def test_mcgill_emg_equals_the_tables(mcgill: list[Recording], real_data: Path) -> None:
