@@ -127,13 +127,15 @@ def show_results(summary: dict[str, Any]) -> None:
     personal = summary["personalisation"]
     if personal:
         show_table(
-            "Adapting to the wearer: share of cases hurt and improved, without and with the gate",
-            ["method", "hurt", "gated", "improved", "gated", "adopted"],
+            "Adapting to the wearer: share of cases hurt and improved, without and with the gate "
+            "(coin: a gate that adopts as often, blindly)",
+            ["method", "hurt", "gated", "coin", "improved", "gated", "adopted"],
             [
                 [
                     method,
                     figure(p["hurt_rate"], 2),
                     figure(p["gated"]["hurt_rate"], 2),
+                    figure(p["coin_hurt_rate"], 2),
                     figure(p["improved_rate"], 2),
                     figure(p["gated"]["improved_rate"], 2),
                     figure(p["adopted_rate"], 2),

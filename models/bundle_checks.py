@@ -117,7 +117,8 @@ def check_fit(
     for name in ("rate_hz", "velocity_cutoff_hz"):
         mine, theirs = getattr(spec, name), getattr(data, name)
         if mine != theirs:
-            raise _misfit(BundleReason.RATE_MISMATCH, name, f"{mine:g}", f"{theirs:g}")
+            texts = ("none" if value is None else f"{value:g}" for value in (mine, theirs))
+            raise _misfit(BundleReason.RATE_MISMATCH, name, *texts)
 
 
 def _misfit(reason: BundleReason, what: str, mine: str, other: str) -> BundleError:

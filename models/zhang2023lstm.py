@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kinefed.models.base import TorqueNetwork, check_size
+from kinefed.models.base import TorqueNetwork, check_fraction, check_size
 from kinefed.models.registry import Fact, Source, register
 
 
@@ -23,6 +23,7 @@ from kinefed.models.registry import Fact, Source, register
         Fact("where tanh stands", "after the dense layer of 64", Source.OURS),
         Fact("dense layer reads", "the LSTM's state at the last frame", Source.OURS),
         Fact("output layer", "linear, no activation", Source.OURS),
+        Fact("dropout", "none stated; an argument, 0 unless asked for", Source.OURS),
         Fact("window", "0.5 s (as Siu et al. 2021) at 100 Hz", Source.OURS),
         Fact("initialisation", "PyTorch's: uniform in +-1/sqrt(width)", Source.OURS),
     ),
@@ -38,6 +39,8 @@ class Zhang2023LSTM(TorqueNetwork):
         LSTM units.
     dense
         Units of the tanh layer.
+    dropout
+        Share of the LSTM's last state that is dropped while training.
 
     Notes
     -----
@@ -53,14 +56,16 @@ class Zhang2023LSTM(TorqueNetwork):
         sample_rate_hz: float,
         hidden: int = 50,
         dense: int = 64,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(n_channels, n_outputs, n_times, sample_rate_hz)
         self.lstm = nn.LSTM(n_channels, check_size("hidden", hidden), batch_first=True)
+        self.dropout = nn.Dropout(check_fraction("dropout", dropout))
         self.dense = nn.Linear(hidden, check_size("dense", dense))
         self.head = nn.Linear(dense, n_outputs)
 
     def estimate(self, x: Tensor) -> Tensor:
         """Map (windows, channels, times) to (windows, outputs)."""
         _, (state, _) = self.lstm(x.transpose(1, 2))
-        hidden: Tensor = self.head(torch.tanh(self.dense(state[-1])))
+        hidden: Tensor = self.head(torch.tanh(self.dense(self.dropout(state[-1]))))
         return hidden

@@ -22,7 +22,7 @@ RUN_FILE_VARIABLE = "KINEFED_RUN"
 # The default inputs: sagittal angles of one leg and their causal velocities.
 DEFAULT_SETUP = ModelSetup(
     network="zhang2023lstm",
-    network_args={},
+    network_args={"dropout": 0.2},
     spec={
         "inputs": [
             "angle.hip_flexion",
@@ -33,6 +33,7 @@ DEFAULT_SETUP = ModelSetup(
             "velocity.ankle_dorsiflexion",
         ],
         "outputs": ["torque.hip", "torque.knee", "torque.ankle"],
+        "velocity_cutoff_hz": None,
     },
     window=20,
 ).to_json()
@@ -88,7 +89,7 @@ class FederationConfig:
     rate_end: float = 3e-4
     weight_decay: float = 0.0
     noise: float = 0.3
-    offset: float = 0.5
+    offset: float = 0.3
     seed: int = 0
     fraction: float = 1.0
     quorum: float = 0.5

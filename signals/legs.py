@@ -38,9 +38,9 @@ class LegSpec:
         Rate of the series.
     velocity_cutoff_hz
         Cut-off of the second-order low-pass of velocities and accelerations that are derived
-        from angles. Lower is smoother and later: a velocity at 100 Hz is 19 ms late with 15 Hz
-        (see `Differentiate`). 15 Hz
-        keeps the fifteenth harmonic of a stride of 1 s; gait angles hold 99 % of their power
+        from angles; None where the angles come filtered and need no second filter. Lower is
+        smoother and later: a velocity at 100 Hz is 19 ms late with 15 Hz (see `Differentiate`).
+        15 Hz keeps the fifteenth harmonic of a stride of 1 s; gait angles hold 99 % of their power
         below 6 Hz (Winter, Biomechanics and Motor Control of Human Movement, 4th ed., 2009).
 
     Raises
@@ -55,7 +55,7 @@ class LegSpec:
     outputs: tuple[str, ...]
     optional: tuple[str, ...] = ()
     rate_hz: float = 100.0
-    velocity_cutoff_hz: float = 15.0
+    velocity_cutoff_hz: float | None = 15.0
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "optional"):
@@ -70,7 +70,7 @@ class LegSpec:
             raise _bad_channels("a channel is named twice", "spec")
         for name in ("rate_hz", "velocity_cutoff_hz"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
+            if value is not None and not (math.isfinite(value) and value > 0.0):
                 raise SignalError(
                     SignalReason.OUT_OF_RANGE, f"{value} is not above 0", where=f"spec.{name}"
                 )

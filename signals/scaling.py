@@ -233,16 +233,21 @@ def leg_sums(series: Iterable[LegSeries]) -> tuple[Sums, Sums]:
     Returns
     -------
     x
-        Sums over inputs and optional values, all frames; values not available do not count.
+        Sums over inputs and optional values; values not available do not count.
     y
-        Sums over outputs, valid frames only.
+        Sums over outputs.
+
+    Notes
+    -----
+    Both count valid frames alone, those that a network is trained on: a swing phase without
+    labels stretches the scale of the knee angle to 2.3 times what stance uses of it in children.
     """
     legs: Sequence[LegSeries] = tuple(series)
     if not legs:
         raise _bad(SignalReason.TOO_SHORT, "no leg to sum")
     x, y = Sums.zeros(legs[0].x.shape[1]), Sums.zeros(legs[0].y.shape[1])
     for leg in legs:
-        x = x.merge(Sums.of(leg.x, leg.available))
+        x = x.merge(Sums.of(leg.x, leg.available & leg.mask[:, None]))
         y = y.merge(Sums.of(leg.y, leg.mask[:, None]))
     return x, y
 

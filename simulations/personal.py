@@ -21,7 +21,8 @@ def personalisation(config: StudyConfig, subjects: Sequence[str]) -> dict[str, A
     -------
     dict
         By method: ``hurt_rate``, ``improved_rate`` and ``median_gain`` without the gate, the
-        same under ``gated``, ``adopted_rate``, and ``people`` with errors averaged over seeds
+        same under ``gated``, ``adopted_rate``, ``coin_hurt_rate`` (of a gate that adopts as often,
+        blindly: what the gate has to beat), and ``people`` with errors averaged over seeds
         and directions. Rates are over (person, direction, seed); gains are shares of the global
         model's error.
     """
@@ -33,10 +34,12 @@ def personalisation(config: StudyConfig, subjects: Sequence[str]) -> dict[str, A
     found: dict[str, Any] = {}
     for method in sorted({row["method"] for row in rows}):
         of = [row for row in rows if row["method"] == method]
+        adopted, ungated = float(np.mean([row["adopted"] for row in of])), _rates(of, "rmse")
         found[method] = {
-            **_rates(of, "rmse"),
+            **ungated,
             "gated": _rates(of, "gated_rmse"),
-            "adopted_rate": float(np.mean([row["adopted"] for row in of])),
+            "adopted_rate": adopted,
+            "coin_hurt_rate": adopted * ungated["hurt_rate"],
             "people": [_person(s, of) for s in subjects if any(r["key"] == s for r in of)],
         }
     return found

@@ -230,18 +230,19 @@ def comparison_table(compared: Sequence[Comparison]) -> str:
 
 def gate_table(personal: Sequence[Personal]) -> str:
     """Return hurt, improved and gain, with and without the gate."""
-    head = ["method", "hurt", "hurt, gated", "improved", "improved, gated"]
+    head = ["method", "hurt", "hurt, gated", "hurt, by coin", "improved", "improved, gated"]
     return table(
         "Share of cases (a person in one test direction and seed) in which the error rose by more "
         "than 1 % (hurt) or fell (improved) against the global model, and the median gain (fall of "
         "RMSE; positive is better), with and without the adoption gate; adopted: how often the "
-        "gate chose the personal model.",
+        "gate chose the personal model; by coin: a gate that adopts as often, blindly.",
         [*head, "median gain", "median gain, gated", "adopted"],
         [
             [
                 escape(method_name(p.method)),
                 percent(p.ungated.hurt),
                 percent(p.gated.hurt),
+                percent(p.ungated.hurt * p.adopted_rate),
                 percent(p.ungated.improved),
                 percent(p.gated.improved),
                 percent(p.ungated.median_gain, plus=True),

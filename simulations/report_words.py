@@ -198,7 +198,8 @@ def _gate(entry: Personal) -> Iterator[str]:
     yield (
         f"Fine-tuning alone did harm in {percent(bare.hurt)} of cases (a case is a person in one "
         f"test direction and seed), and behind the gate in {percent(gated.hurt)}; the gate adopted "
-        f"the personal model in {percent(entry.adopted_rate)} of them."
+        f"the personal model in {percent(entry.adopted_rate)} of them. A coin that adopts as often "
+        f"would have done harm in {percent(bare.hurt * entry.adopted_rate)}."
     )
 
 

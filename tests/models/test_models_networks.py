@@ -172,7 +172,9 @@ def test_card_says_whose_each_fact_is(network_id: str) -> None:
 
 @every
 def test_dropout_is_off_in_evaluation(network_id: str) -> None:
-    network, x = make(network_id).eval(), batch(8)
+    network, x = make(network_id, dropout=0.5), batch(8)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
     assert torch.equal(network(x), network(x))
 
 

@@ -108,6 +108,14 @@ def test_velocity_is_the_causal_derivative():
     )
 
 
+def test_velocity_of_smooth_angles_is_the_plain_difference():
+    recording = make()
+    angle = column(recording, "angle.knee_flexion.r")
+    leg = leg_series(recording, SUBJECT, replace(SPEC, velocity_cutoff_hz=None), {})[1]
+    wanted = np.diff(angle, prepend=angle[:1]) * 100.0
+    np.testing.assert_allclose(leg.x[:, 1], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_a_recorded_velocity_is_taken_as_it_is():
     own = np.linspace(0, 1, 200)
     extra = stream("speed", 100.0, {"velocity.knee_flexion.r": own})

@@ -54,6 +54,8 @@ CAUSAL: list[Step] = [
     Resample(1000.0),
     Differentiate(),
     Differentiate(2, 60.0),
+    Differentiate(1, None),
+    Differentiate(2, None),
     ZScore(CHANNELS, (0.1, -2.0), (0.5, 1.5)),
     PCA(CHANNELS, (0.1, -2.0), LOADINGS),
     EMGFeatures(0.05, 0.01),
