@@ -142,7 +142,7 @@ def _write_long(path: Path, long: list[dict[str, Any]]) -> None:
 
 
 def _over_seeds(by_seed: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Average the tables of the seeds; the worst person is that of the mean over seeds."""
+    """Average the tables of the seeds; the worst person is that of the worst seed."""
     merged = []
     for versions in zip(*by_seed, strict=True):
         row: dict[str, Any] = dict(versions[0])
