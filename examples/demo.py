@@ -34,7 +34,7 @@ def main() -> int:
         return 2
     command = [str(Path(sys.executable).parent / "kinefed")]
     data = out / "mcgill-data"
-    print("Nine children, each the wearer once: about 8 minutes on 2 cores.", flush=True)
+    print("Nine children, each the wearer once: about 10 minutes on 2 cores.", flush=True)
     if not data.exists():
         out.mkdir(parents=True, exist_ok=True)
         done = subprocess.run([*command, "data", "import", "mcgill", source, data], check=False)

@@ -6,6 +6,7 @@ from kinefed.datasets.errors import KinefedError
 from kinefed.models import cnn_lstm as _cnn_lstm  # noqa: F401
 from kinefed.models import moreira2021cnn as _moreira2021cnn  # noqa: F401
 from kinefed.models import zhang2023lstm as _zhang2023lstm  # noqa: F401
+from kinefed.models.augment import Augment
 from kinefed.models.base import TorqueNetwork
 from kinefed.models.baselines import MeanProfile, Trees, contact_phase, labels
 from kinefed.models.bundle import ModelBundle
@@ -28,7 +29,7 @@ from kinefed.models.registry import (
 )
 from kinefed.models.seeds import seeded, torch_seed
 from kinefed.models.table import SummaryRow, summarise
-from kinefed.models.train import Augment, TrainConfig, cosine_rates, fit, train_steps
+from kinefed.models.train import TrainConfig, cosine_rates, fit, train_steps
 from kinefed.models.vector import from_vector, schema_hash, to_vector, vector_size
 
 # The server may not import `signals`; the arithmetic of scaling holds no signal.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinefed.models.adam import FlatAdam
+from kinefed.models.augment import Augment
 from kinefed.models.base import TorqueNetwork
 from kinefed.models.errors import ModelError, ModelReason, NetworkError
 from kinefed.models.history import EpochRow, History, TrainHook
@@ -80,40 +81,6 @@ class TrainConfig:
         if self.schedule == "constant":
             return self.rate
         return 0.5 * self.rate * (1.0 + math.cos(math.pi * progress))
-
-
-@dataclass(frozen=True, slots=True)
-class Augment:
-    """Noise on scaled inputs while training, against learning a few people by heart.
-
-    Attributes
-    ----------
-    noise
-        Standard deviation of white noise on every sample of measured channels, in units of the
-        channel's spread over people.
-    offset
-        Standard deviation of a constant shift of a window's ``shifted`` channels, in the same
-        units: markers and sensors sit a little differently on every person.
-    shifted
-        Rows of x that may be shifted, for example the joint angles.
-    quiet
-        How many of the last rows are availability flags, which stay as they are.
-    """
-
-    noise: float = 0.0
-    offset: float = 0.0
-    shifted: tuple[int, ...] = ()
-    quiet: int = 0
-
-    def apply(self, x: Tensor) -> Tensor:
-        """Return x (windows, channels, times) with noise from torch's seeded generator."""
-        noise = self.noise * torch.randn_like(x)
-        if self.offset and self.shifted:
-            rows = list(self.shifted)
-            noise[:, rows] += self.offset * torch.randn(len(x), len(rows), 1)
-        if self.quiet:
-            noise[:, -self.quiet :] = 0.0
-        return x + noise
 
 
 def cosine_rates(rate: float, steps: int) -> tuple[float, ...]:
