@@ -16,14 +16,21 @@ def evaluate(
     subjects: Annotated[
         str | None, typer.Option(help="Whom to test, comma-separated.", show_default="everyone")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Task whose recordings scale EMG and are not scored.", show_default="no EMG"
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Score a model on each person's recordings, worst person shown.
 
     Beside it stands the mean profile of the other people in the dataset, which is told the phase
-    of the contact. People whom the model was trained on are no test of it.
+    of the contact. People whom the model was trained on are no test of it. A model that can use
+    muscle activity gets it only with --reference: its scale may not come from what is scored.
     """
-    from kinefed.cli.legs import check_subjects, legs_of, windows_of
+    from kinefed.cli.legs import check_reference, check_subjects, legs_of, windows_of
     from kinefed.cli.progress import Bars
     from kinefed.datasets import Dataset
     from kinefed.models import MeanProfile, ModelBundle, labels, person_scores, predict, summarise
@@ -35,10 +42,11 @@ def evaluate(
         spec, module = model.spec, model.module()
         scored, profiled = [], []
         with Bars() as bars:
-            legs = legs_of(dataset, tuple(dataset.subjects), spec, bars)
+            scale = check_reference(dataset, spec, reference, bars)
+            legs = legs_of(dataset, tuple(dataset.subjects), spec, bars, scale)
             tested = [s for s in chosen if s in legs]
             if not tested:
-                legs_of(dataset, chosen, spec, bars)  # says what they lack
+                legs_of(dataset, chosen, spec, bars, scale)  # says what they lack
             bars.stage("people", len(tested))
             for subject in tested:
                 windows = windows_of([legs[subject]], model.n_times)

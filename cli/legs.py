@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from kinefed.cli.progress import Bars
 from kinefed.datasets import DataError, DataReason, Dataset, UsageError, UsageReason, with_side
 from kinefed.datasets.channels import SIDES, ChannelName
-from kinefed.signals import LegSeries, LegSpec, Windows, leg_series
+from kinefed.signals import LegSeries, LegSpec, Windows, emg_reference_of, leg_series
 
 # What a leg derives from another channel where the recording has none of its own.
 _FROM = {"velocity": "angle", "acceleration": "angle", "envelope": "emg"}
@@ -33,8 +33,34 @@ def check_subjects(dataset: Dataset, subjects: Iterable[str]) -> tuple[str, ...]
     return asked
 
 
+def check_reference(dataset: Dataset, spec: LegSpec, reference: str | None, bars: Bars) -> str:
+    """Return the task that scales the EMG of tested people, "" for none.
+
+    Raises
+    ------
+    UsageError
+        ``unknown_name`` where no recording is of that task.
+    """
+    if reference is None:
+        if spec.optional:
+            bars.note("EMG is left out; --reference TASK names recordings to scale it by")
+        return ""
+    if reference not in dataset.tasks:
+        raise UsageError(
+            UsageReason.UNKNOWN_NAME,
+            f"no task {reference!r}",
+            where=dataset.path,
+            next_step=f"It has {', '.join(dataset.tasks)[:200]}",
+        )
+    return reference
+
+
 def legs_of(
-    dataset: Dataset, subjects: Sequence[str], spec: LegSpec, bars: Bars
+    dataset: Dataset,
+    subjects: Sequence[str],
+    spec: LegSpec,
+    bars: Bars,
+    reference: str | None = None,
 ) -> dict[str, list[LegSeries]]:
     """Read the legs of some people that have a model's channels and at least one label.
 
@@ -46,6 +72,10 @@ def legs_of(
         Channels of the model.
     bars
         Shows the progress.
+    reference
+        Task whose recordings give the reference of EMG envelopes and are left out of what is
+        returned: for people who are tested. "": none, so that legs come without envelopes. None:
+        a person's own recordings, all of them, which is right only where none is a test.
 
     Returns
     -------
@@ -60,9 +90,16 @@ def legs_of(
     refs = [ref for subject in subjects for ref in dataset.select(subject=subject)]
     bars.stage("reading recordings", len(refs))
     found: dict[str, list[LegSeries]] = {subject: [] for subject in subjects}
+    peaks: dict[str, dict[str, float]] = {}
     for ref in refs:
-        legs = leg_series(dataset.load(ref), dataset.subjects[ref.subject], spec)
-        found[ref.subject] += [leg for leg in legs if leg.mask.any()]
+        if spec.optional and ref.subject not in peaks:
+            own = [r for r in refs if r.subject == ref.subject]
+            used = [r for r in own if reference is None or r.task == reference]
+            peaks[ref.subject] = emg_reference_of(dataset.load(r) for r in used)
+        if reference is None or ref.task != reference:
+            person = dataset.subjects[ref.subject]
+            legs = leg_series(dataset.load(ref), person, spec, peaks.get(ref.subject, {}))
+            found[ref.subject] += [leg for leg in legs if leg.mask.any()]
         bars.advance()
     usable = {subject: legs for subject, legs in found.items() if legs}
     if not usable:

@@ -40,12 +40,10 @@ def personalize(
     The folder holds global.safetensors, personal.safetensors, a copy of the one to serve as
     served.safetensors, and decision.json. To roll back, copy global over served.
     """
-    from dataclasses import replace
-
     from kinefed.cli.legs import check_subjects, legs_of, windows_of
     from kinefed.cli.progress import Bars
     from kinefed.datasets import Dataset, UsageError, UsageReason
-    from kinefed.models import ModelBundle
+    from kinefed.models import ModelBundle, Provenance
     from kinefed.personalization import (
         POOLED,
         GateConfig,
@@ -53,6 +51,7 @@ def personalize(
         TransferConfig,
         personalise,
     )
+    from kinefed.personalization.bundles import personal_bundle
 
     if out.exists():
         raise UsageError(
@@ -67,6 +66,7 @@ def personalize(
         dataset = Dataset.open(data)
         check_subjects(dataset, [subject])
         with Bars() as bars:
+            # All recordings are for adapting, so that all may give the reference of envelopes.
             legs = legs_of(dataset, [subject], model.spec, bars)[subject]
             windows = windows_of([legs], model.n_times)
             bars.stage("adapting", 1)
@@ -80,26 +80,13 @@ def personalize(
             ).models[POOLED]
             bars.advance()
         decision = personal.decision
-        adapted = replace(
-            model,
-            vector=personal.vector,
-            provenance=replace(
-                model.provenance,
-                parent=model.digest,
-                methods=(*model.provenance.methods, "transfer"),
-                dataset=f"{dataset.info.name} {dataset.info.version}",
-                people=1,
-                recordings=len({leg.key for leg in legs}),
-                windows=len(windows),
-                seed=seed,
-            ),
-            metrics=_finite(
-                {
-                    "crossfit.rmse_nm_per_kg": decision.personal_rmse,
-                    "crossfit.global_rmse_nm_per_kg": decision.global_rmse,
-                }
-            ),
+        made = Provenance(
+            dataset=f"{dataset.info.name} {dataset.info.version}",
+            recordings=len({leg.key for leg in legs}),
+            windows=len(windows),
+            seed=seed,
         )
+        adapted = personal_bundle(model, personal, made)
         served = adapted if decision.adopt else model
         result: dict[str, Any] = {
             "subject": subject,
@@ -131,12 +118,6 @@ def personalize(
         f"{out}: served.safetensors is the {result['serve']} model; to roll back, copy "
         "global.safetensors over it"
     )
-
-
-def _finite(metrics: dict[str, float]) -> dict[str, float]:
-    import math
-
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _write(out: Path, bundles: dict[str, Any], result: dict[str, Any]) -> None:

@@ -7,14 +7,16 @@ Every answer leaves through :func:`reply`, which sends only the types listed in
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode
 from numpy.typing import NDArray
 
 from kinefed.client.config import ClientConfig
@@ -29,7 +31,7 @@ from kinefed.models import (
     to_vector,
     train_steps,
 )
-from kinefed.personalization import cluster_sums, descriptor_sums, nearest
+from kinefed.personalization import cluster_sums, descriptor_sums, nearest, standardised
 from kinefed.personalization.messages import (
     OUTBOUND,
     Absent,
@@ -51,6 +53,7 @@ from kinefed.personalization.messages import (
 from kinefed.personalization.setup import ModelSetup, build_network, unpack_scaling
 
 app = ClientApp()
+log = logging.getLogger("kinefed.client")
 
 T = TypeVar("T", Hello, StatisticsTask, DescriptorTask, ClusterTask, TrainTask, PersonaliseTask)
 Answer = Callable[[T, LocalData, ClientConfig], Outbound]
@@ -90,7 +93,7 @@ def clusters_of_windows(
     """
     if not centres.size or not local.bouts:
         return np.full(len(local.windows), -1, dtype=np.intp)
-    z = (local.descriptors - z_mean) / z_std
+    z = standardised(local.descriptors, z_mean, z_std)
     of_bout = nearest(z, centres.reshape(-1, z.shape[1]))
     return np.where(local.window_bout >= 0, of_bout[local.window_bout], -1)
 
@@ -100,13 +103,23 @@ def answers(task_type: type[T]) -> Callable[[Answer[T]], Callable[[Message, Cont
 
     def wrap(function: Answer[T]) -> Callable[[Message, Context], Message]:
         def handle(message: Message, context: Context) -> Message:
+            try:
+                return reply(message, answer(message, context))
+            except Exception as fault:
+                # On a SuperNode Flower would send the text of the exception, which could hold a
+                # path or a signal: the text stays in this device's log, its kind alone goes back.
+                log.exception("%s failed", message.metadata.message_type)
+                kind = type(fault).__name__
+                return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, kind), reply_to=message)
+
+        def answer(message: Message, context: Context) -> Outbound:
             config = ClientConfig.from_context(context)
             task = decode(message.content, task_type)
             try:
                 local = local_data(config.data, config.subject, task.setup)
             except NothingToLearnError as nothing:
-                return reply(message, Absent(config.key, nothing.what))
-            return reply(message, function(task, local, config))
+                return Absent(config.key, nothing.what)
+            return function(task, local, config)
 
         return handle
 
@@ -153,7 +166,7 @@ def clusters(task: ClusterTask, local: LocalData, config: ClientConfig) -> Outbo
     """Send the sums of one Lloyd step of federated k-means."""
     if not local.bouts:
         return Absent(config.key, "no bouts")
-    z = (local.descriptors - task.z_mean) / task.z_std
+    z = standardised(local.descriptors, task.z_mean, task.z_std)
     centres = task.centres.reshape(task.clusters, -1)
     sums = cluster_sums(z, centres, min_members=task.min_members)
     return ClusterReply(config.key, sums.sums.reshape(-1), sums.counts, sums.inertia)

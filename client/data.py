@@ -33,12 +33,15 @@ class LocalData:
         Stretches of movement with their descriptors.
     window_bout : (windows,) int
         Index into ``bouts`` of the bout that holds each window's last frame, -1 for none.
+    source
+        Dataset folder, person and setup, as given to :func:`local_data`.
     """
 
     series: tuple[LegSeries, ...]
     windows: Windows
     bouts: tuple[Bout, ...]
     window_bout: NDArray[np.intp]
+    source: tuple[Path, str, str]
 
     @property
     def descriptors(self) -> NDArray[np.float64]:
@@ -50,10 +53,48 @@ class LocalData:
         x, y = leg_sums(self.series)
         return np.concatenate([np.stack([s.count, s.mean, s.m2]) for s in (x, y)], axis=1)
 
+    def referenced(self, rows: NDArray[np.intp]) -> LocalData:
+        """Return the same windows with envelopes as a fraction of other recordings' peaks.
+
+        Parameters
+        ----------
+        rows : (n,)
+            Windows of the adaptation recordings, which alone give the reference.
+
+        Raises
+        ------
+        ClientError
+            Where the windows would not be the same, because EMG that only some recordings have
+            covers fewer frames than the rest.
+        """
+        if not ModelSetup.from_json(self.source[2]).n_optional:
+            return self
+        other = local_data(*self.source, tuple(np.unique(self.windows.recording[rows]).tolist()))
+        for name in ("recording", "side", "frame"):
+            if not np.array_equal(getattr(self.windows, name), getattr(other.windows, name)):
+                raise ClientError(
+                    ClientReason.MODEL,
+                    "EMG and angles of the recordings do not cover the same frames",
+                    where=self.source[1],
+                    next_step="Cut the streams of each recording to the same times",
+                )
+        return other
+
 
 @lru_cache(maxsize=CACHED_PEOPLE)
-def local_data(data: Path, subject: str, setup_json: str) -> LocalData:
+def local_data(
+    data: Path, subject: str, setup_json: str, reference: tuple[str, ...] | None = None
+) -> LocalData:
     """Read and prepare one person's recordings.
+
+    Parameters
+    ----------
+    data, subject, setup_json
+        Dataset folder, person and ``ModelSetup``.
+    reference
+        Keys of the recordings whose EMG envelopes' peaks are the reference of all envelopes. None:
+        all of this person's, which is right only where none of them is a test: for the people
+        that a model is trained on. See :meth:`LocalData.referenced` for the others.
 
     Raises
     ------
@@ -72,15 +113,18 @@ def local_data(data: Path, subject: str, setup_json: str) -> LocalData:
     person, spec = dataset.subjects[subject], LegSpec.from_dict(setup.spec)
     series: list[LegSeries] = []
     refs = dataset.select(subject=subject)
-    # The first recording stands in for a calibration: its envelope peaks scale all the others.
-    reference = emg_reference_of([dataset.load(r) for r in refs[:1]]) if spec.optional else {}
+    peaks: dict[str, float] = {}
+    if spec.optional:
+        used = [r for r in refs if reference is None or r.key in reference]
+        peaks = emg_reference_of(dataset.load(r) for r in used)
     for ref in refs:
-        series += leg_series(dataset.load(ref), person, spec, reference)
+        series += leg_series(dataset.load(ref), person, spec, peaks)
     if not series:
         raise NothingToLearnError(ClientReason.NOTHING, "no recording has the model's channels")
     windows = Windows(series, setup.window)
     found = tuple(bouts(series, spec))
-    return LocalData(tuple(series), windows, found, bout_of_window(windows, found))
+    place = (data, subject, setup_json)
+    return LocalData(tuple(series), windows, found, bout_of_window(windows, found), place)
 
 
 @lru_cache(maxsize=4)

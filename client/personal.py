@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kinefed.client.data import LocalData
+from kinefed.client.directions import Direction, FloatArray, IntArray, directions
 from kinefed.client.errors import ClientError, ClientReason
 from kinefed.client.store import ClientStore
-from kinefed.models import TorqueNetwork, from_vector, predict
+from kinefed.models import ModelBundle, Provenance, TorqueNetwork, from_vector, predict
 from kinefed.personalization import (
     NO_CLUSTER,
     POOLED,
@@ -24,59 +24,10 @@ from kinefed.personalization import (
     cluster_model,
     personalise,
 )
+from kinefed.personalization.bundles import global_bundle, personal_bundle
 from kinefed.personalization.messages import PersonaliseTask
 from kinefed.personalization.setup import ModelSetup, unpack_scaling
 from kinefed.signals import Scaling, Windows
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """Which of a person's windows to adapt on, and which to test on.
-
-    Attributes
-    ----------
-    name
-        Of the part adapted on.
-    adapt, test : (n,) int
-        Rows of the person's windows; they share no recording.
-    """
-
-    name: str
-    adapt: IntArray
-    test: IntArray
-
-
-def directions(windows: Windows, protocol: str) -> list[Direction]:
-    """Divide a person's windows.
-
-    Parameters
-    ----------
-    windows
-        All of one person.
-    protocol
-        ``each-task``: adapt on one task and test on the others, for each task in turn; where
-        there is one task only, adapt on one half of the recordings and test on the other, both
-        ways. ``all``: adapt on everything and test on nothing.
-    """
-    rows = np.arange(len(windows))
-    if protocol == "all":
-        return [Direction("all", rows, rows[:0])]
-    part = windows.task
-    names = np.unique(part)
-    if len(names) < 2:
-        recordings = np.unique(windows.recording)
-        first = np.isin(windows.recording, recordings[: len(recordings) // 2])
-        part = np.where(first, "first-half", "second-half")
-        names = np.unique(part)
-    if len(names) < 2:
-        return []
-    return [
-        Direction(str(name), np.flatnonzero(part == name), np.flatnonzero(part != name))
-        for name in names
-    ]
 
 
 def personal_rows(
@@ -110,9 +61,9 @@ def personal_rows(
         Scores, one a method, setting and direction.
     """
     globals_ = _globals(task)
-    scaling = unpack_scaling(task.scaling, ModelSetup.from_json(task.setup))
     settings = [TransferConfig.from_dict(s) for s in json.loads(task.transfer or "[]")]
-    work = _Work(module, scaling, local.windows, globals_, store, len(settings) == 1)
+    work = _Work.of(module, task, local, store if len(settings) == 1 else None)
+    work.keep_globals(globals_)
     pooled = np.full(len(local.windows), NO_CLUSTER)
     variants = [("fedavg", {POOLED: globals_[POOLED]}, pooled)]
     if len(globals_) > 1:
@@ -125,7 +76,7 @@ def personal_rows(
             config = PersonalConfig(setting, GateConfig(task.margin, task.caution))
             rows += [
                 {"method": f"{method}+transfer", "setting": index, **row}
-                for row in work.adapted(method, candidates, of, shared, config, task)
+                for row in work.adapted(method, candidates, of, shared, config)
             ]
     if len(globals_) > 1 and rows:
         rows[-1]["bouts"] = _bouts_by_task(local, clusters)
@@ -151,33 +102,80 @@ def _bouts_by_task(local: LocalData, clusters: IntArray) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
+    """One person's part in an order; `store` is None where several settings are only compared."""
+
     module: TorqueNetwork
+    setup: ModelSetup
     scaling: Scaling
     windows: Windows
-    globals_: dict[str, FloatArray]
-    store: ClientStore
-    keeping: bool
+    ways: tuple[tuple[Direction, Windows], ...]
+    task: PersonaliseTask
+    store: ClientStore | None
+
+    @classmethod
+    def of(
+        cls,
+        module: TorqueNetwork,
+        task: PersonaliseTask,
+        local: LocalData,
+        store: ClientStore | None,
+    ) -> _Work:
+        setup = ModelSetup.from_json(task.setup)
+        ways = tuple(
+            (direction, local.referenced(direction.adapt).windows)
+            for direction in directions(local.windows, task.protocol)
+        )
+        scaling = unpack_scaling(task.scaling, setup)
+        return cls(module, setup, scaling, local.windows, ways, task, store)
 
     def keep(self, method: str, estimate: FloatArray) -> None:
         """Keep estimates for the person's own eyes (and, in a simulation, the researcher's)."""
-        if self.keeping:
-            self._write(f"estimates/{method}.npy", estimate)
+        if self.store is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, estimate)
+            self.store.write(f"estimates/{method}.npy", buffer.getvalue())
 
-    def _write(self, name: str, array: FloatArray) -> None:
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        self.store.write(name, buffer.getvalue())
+    def bundle(self, name: str, vector: FloatArray) -> ModelBundle:
+        """Return a global model of the order as a bundle."""
+        methods = ("fedavg",) if name == POOLED else ("fedavg", "task-clusters")
+        made = Provenance(methods=methods, round=self.task.round, seed=self.task.seed)
+        return global_bundle(self.setup, self.scaling, vector, made)
 
-    def _predict(self, vector: FloatArray, rows: IntArray) -> FloatArray:
+    def keep_globals(self, globals_: dict[str, FloatArray]) -> None:
+        """Keep the models that came, to serve where no personal one is and to roll back to."""
+        if self.store is not None:
+            for name, vector in globals_.items():
+                place = f"global/round-{self.task.round}/{name}.safetensors"
+                self.store.write(place, self.bundle(name, vector).to_bytes())
+
+    def _keep_personal(self, method: str, way: tuple[Direction, Windows], found: Personal) -> None:
+        if self.store is None:
+            return
+        direction, windows = way
+        for name, model in found.models.items():
+            made = Provenance(
+                recordings=len(np.unique(windows.recording[direction.adapt])),
+                windows=len(direction.adapt),
+                seed=self.task.seed,
+            )
+            adapted = personal_bundle(self.bundle(name, found.globals_[name]), model, made)
+            place = f"personal/round-{self.task.round}/{method}/{direction.name}/{name}.safetensors"
+            self.store.write(place, adapted.to_bytes())
+
+    def _predict(self, windows: Windows, vector: FloatArray, rows: IntArray) -> FloatArray:
         from_vector(self.module, vector)
-        return predict(self.module, self.windows.subset(rows), self.scaling)
+        return predict(self.module, windows.subset(rows), self.scaling)
 
     def served_globally(self, candidates: dict[str, FloatArray], of: IntArray) -> FloatArray:
         """Estimate every window by the global model of its cluster, (windows, outputs)."""
         estimate = np.empty((len(self.windows), self.windows.n_outputs), dtype=np.float32)
-        for cluster in np.unique(of).tolist():
-            rows = np.flatnonzero(of == cluster)
-            estimate[rows] = self._predict(candidates[cluster_model(cluster)], rows)
+        every = Direction("", np.arange(0), np.arange(len(self.windows)))
+        for direction, windows in ((every, self.windows), *self.ways):
+            if windows is self.windows and direction is not every:
+                continue  # the same signals: no other reference of envelopes
+            for cluster in np.unique(of[direction.test]).tolist():
+                rows = direction.test[of[direction.test] == cluster]
+                estimate[rows] = self._predict(windows, candidates[cluster_model(cluster)], rows)
         return estimate
 
     def adapted(
@@ -187,29 +185,25 @@ class _Work:
         of: IntArray,
         shared: FloatArray,
         config: PersonalConfig,
-        task: PersonaliseTask,
     ) -> list[dict[str, Any]]:
         """Adapt and score in every direction; keep weights and estimates in the store."""
         ungated, gated = (np.full_like(shared, np.nan) for _ in range(2))
         rows = []
-        for direction in directions(self.windows, task.protocol):
+        for direction, windows in self.ways:
             personal = personalise(
                 self.module,
                 candidates,
-                self.windows.subset(direction.adapt),
+                windows.subset(direction.adapt),
                 self.scaling,
                 config,
-                task.seed,
+                self.task.seed,
                 of[direction.adapt],
             )
             for cluster in np.unique(of[direction.test]).tolist():
                 test = direction.test[of[direction.test] == cluster]
-                ungated[test] = self._predict(personal.vector(cluster, gated=False), test)
-                gated[test] = self._predict(personal.vector(cluster), test)
-            if self.keeping:
-                for name, model in personal.models.items():
-                    place = f"personal/round-{task.round}/{method}/{direction.name}/{name}.npy"
-                    self._write(place, model.vector)
+                ungated[test] = self._predict(windows, personal.vector(cluster, gated=False), test)
+                gated[test] = self._predict(windows, personal.vector(cluster), test)
+            self._keep_personal(method, (direction, windows), personal)
             rows.append(self._row(direction, personal, shared, ungated, gated))
         self.keep(f"{method}+transfer-ungated", ungated)
         self.keep(f"{method}+transfer", gated)

@@ -33,6 +33,7 @@ from kinefed.personalization.kmeans import (
     lloyd,
     nearest,
     standardisation,
+    standardised,
     start_centres,
     update_centres,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "nearest",
     "personalise",
     "standardisation",
+    "standardised",
     "start_centres",
     "units",
     "update_centres",

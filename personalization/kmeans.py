@@ -27,6 +27,9 @@ IntArray = NDArray[np.intp]
 MIN_BOUTS = 3
 # Length of the start centres relative to the spread of the bouts; see start_centres.
 START_SPREAD = 0.3
+# A standardised descriptor further out than this is cut off on the device, so that the server can
+# tell an impossible sum from a possible one; for a normal spread it never happens.
+REACH = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,30 @@ class ClusterSums:
         """Add the sums of other bouts."""
         return ClusterSums(
             self.sums + other.sums, self.counts + other.counts, self.inertia + other.inertia
+        )
+
+    def possible(self, centres: FloatArray, max_bouts: float) -> bool:
+        """Say whether standardised descriptors of whole bouts can give these sums (server side).
+
+        Parameters
+        ----------
+        centres : (clusters, components)
+            That the bouts were given to.
+        max_bouts
+            As many as the client can have.
+        """
+        parts = (self.sums, self.counts, self.inertia)
+        if not all(np.isfinite(part).all() for part in parts) or (self.counts < 0).any():
+            return False
+        if (self.counts != np.round(self.counts)).any() or self.counts.sum() > max_bouts:
+            return False
+        # One part in a million for the rounding of a sum.
+        limit = 1.000001 * self.counts
+        farthest = ((np.abs(centres) + REACH) ** 2).sum(axis=1)
+        return bool(
+            (np.abs(self.sums) <= limit[:, None] * REACH).all()
+            and (self.inertia >= 0).all()
+            and (self.inertia <= limit * farthest).all()
         )
 
 
@@ -105,6 +132,19 @@ def descriptor_sums(z: FloatArray, min_bouts: int = MIN_BOUTS) -> Sums:
     """
     known = ~np.isnan(z)
     return Sums.of(z, known & (known.sum(axis=0) >= min_bouts))
+
+
+def standardised(z: FloatArray, mean: FloatArray, deviation: FloatArray) -> FloatArray:
+    """Return descriptors in units of the federation's spread, cut off at `REACH` (client side).
+
+    Parameters
+    ----------
+    z : (bouts, components)
+        Raw descriptors, NaN where a component is missing.
+    mean, deviation : (components,)
+        Of the federation.
+    """
+    return np.clip((z - mean) / deviation, -REACH, REACH)
 
 
 def standardisation(sums: Sums) -> tuple[FloatArray, FloatArray]:

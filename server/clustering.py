@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinefed.models import Sums
 from kinefed.personalization import DESCRIPTOR_NAMES
 from kinefed.personalization.kmeans import (
+    MIN_BOUTS,
     ClusterSums,
     lloyd,
     standardisation,
@@ -52,14 +53,14 @@ def find_clusters(
     Only counts, means, centred squares and per-cluster sums arrive here; with full-batch Lloyd
     steps the result equals k-means on all bouts in one place from the same start.
     """
-    described = _described(ask, setup, training)
+    described, bouts = _described(ask, setup, training)
     z_mean, z_std = standardisation(described)
     total = float(described.count.max())
     rng = np.random.default_rng(np.random.SeedSequence([config.seed, CLUSTER_STREAM]))
     runs = [
         lloyd(
             start_centres(config.clusters, z_mean.size, rng),
-            lambda centres: _step(ask, config, setup, training, centres, z_mean, z_std),
+            lambda centres: _step(ask, config, setup, training, bouts, centres, z_mean, z_std),
             config.cluster_iterations,
             min_members=config.min_members,
         )
@@ -69,7 +70,10 @@ def find_clusters(
     return Clusters(best.centres, z_mean, z_std, best.cost(total))
 
 
-def _described(ask: Ask, setup: ModelSetup, training: list[Client]) -> Sums:
+def _described(
+    ask: Ask, setup: ModelSetup, training: list[Client]
+) -> tuple[Sums, dict[str, float]]:
+    """Return the sums of all descriptors, and how many bouts each client says it has."""
     task = DescriptorTask(setup.to_json())
     replies = ask("query.descriptors", "descriptors", [(c, task) for c in training], Statistics)
     width = len(DESCRIPTOR_NAMES)
@@ -80,7 +84,12 @@ def _described(ask: Ask, setup: ModelSetup, training: list[Client]) -> Sums:
             "task clusters: no client sent usable bout descriptors",
             next_step="Run without clusters, or look in the log for why they were dropped",
         )
-    return Sums(*merged)
+    bouts = {
+        client.key: float(reply.sums[:width].max())
+        for client, reply in replies
+        if client.key not in refused
+    }
+    return Sums(*merged), bouts
 
 
 def _step(
@@ -88,6 +97,7 @@ def _step(
     config: FederationConfig,
     setup: ModelSetup,
     training: list[Client],
+    bouts: dict[str, float],
     centres: NDArray[np.float64],
     z_mean: NDArray[np.float64],
     z_std: NDArray[np.float64],
@@ -97,13 +107,12 @@ def _step(
     replies = ask("query.clusters", "clusters", [(c, task) for c in training], ClusterReply)
     total = ClusterSums(np.zeros((k, d)), np.zeros(k), np.zeros(k))
     for client, reply in replies:
-        parts = (reply.counts, reply.inertia)
-        if (
-            reply.sums.size != k * d
-            or not np.isfinite(reply.sums).all()
-            or any(p.shape != (k,) or not np.isfinite(p).all() or (p < 0).any() for p in parts)
-        ):
-            log.warning("clusters: dropped client %s: impossible sums", client.key)
-            continue
-        total = total.merge(ClusterSums(reply.sums.reshape(k, d), reply.counts, reply.inertia))
+        shapes = (reply.sums.size, reply.counts.shape, reply.inertia.shape)
+        if shapes == (k * d, (k,), (k,)):
+            sums = ClusterSums(reply.sums.reshape(k, d), reply.counts, reply.inertia)
+            # Those with too few bouts to describe have fewer than MIN_BOUTS.
+            if sums.possible(centres, bouts.get(client.key, MIN_BOUTS - 1.0)):
+                total = total.merge(sums)
+                continue
+        log.warning("clusters: dropped client %s: impossible sums", client.key)
     return total

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinefed.client.data import LocalData, local_data
+from kinefed.client.directions import directions, each_direction
 from kinefed.client.errors import NothingToLearnError
-from kinefed.client.personal import directions
 from kinefed.models import predict, train_steps
 from kinefed.models.baselines import MeanProfile, Trees, contact_phase
 from kinefed.personalization.setup import ModelSetup, build_network
@@ -99,7 +99,9 @@ def pooled(
             rng=rng,
         )
     return {
-        subject: predict(module, person.windows, scaling)
+        subject: each_direction(
+            person, config.protocol, lambda own: predict(module, own.windows, scaling)
+        )
         for subject, person in _people(data, test, config.setup).items()
     }
 
@@ -118,8 +120,9 @@ def local(data: Path, subject: str, config: FederationConfig) -> NDArray[np.floa
         return None
     estimate = np.full((len(person.windows), setup.n_outputs), np.nan, dtype=np.float32)
     for direction in directions(person.windows, config.protocol):
-        mine = person.windows.subset(direction.adapt)
-        used = [person.series[i] for i in np.unique(mine.leg)]
+        own = person.referenced(direction.adapt)
+        mine = own.windows.subset(direction.adapt)
+        used = [own.series[i] for i in np.unique(mine.leg)]
         scaling = _scaling(used, setup.n_optional)
         module = build_network(setup, config.seed)
         rng = np.random.default_rng(np.random.SeedSequence([config.seed, len(mine)]))
@@ -135,7 +138,7 @@ def local(data: Path, subject: str, config: FederationConfig) -> NDArray[np.floa
                 augment=setup.augment(config.noise, config.offset),
                 rng=rng,
             )
-        estimate[direction.test] = predict(module, person.windows.subset(direction.test), scaling)
+        estimate[direction.test] = predict(module, own.windows.subset(direction.test), scaling)
     return estimate
 
 
@@ -147,7 +150,9 @@ def trees(
     model = Trees(seed=seed)
     model.fit(Windows(_pool(_people(data, train, setup)), TREE_WINDOW))
     return {
-        s: model.predict(Windows(p.series, TREE_WINDOW))
+        s: each_direction(
+            p, "each-task", lambda own: model.predict(Windows(own.series, TREE_WINDOW))
+        )
         for s, p in _people(data, test, setup).items()
     }
 

@@ -5,7 +5,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-TOP = {"cli", "client", "datasets", "models", "personalization", "server", "signals", "simulations"}
+TOP = {
+    "biomechanics",
+    "cli",
+    "client",
+    "datasets",
+    "models",
+    "personalization",
+    "server",
+    "signals",
+    "simulations",
+}
 
 
 def test_every_package_folder_is_listed():
@@ -42,3 +52,15 @@ def test_flower_finds_both_apps():
     }
     assert type(client).__name__ == "ClientApp"
     assert type(server).__name__ == "ServerApp"
+
+
+def test_flower_knows_every_setting_and_its_default():
+    from kinefed.server import FederationConfig
+
+    app = PROJECT["tool"]["flwr"]["app"]
+    defaults = FederationConfig().to_run_config()
+    # Types too: 0 equals 0.0, but Flower tells them apart and so does the config.
+    assert {k: (type(v), v) for k, v in app["config"].items()} == {
+        k: (type(v), v) for k, v in defaults.items()
+    }, "\n".join(f"{k} = {v!r}" for k, v in defaults.items() if app["config"].get(k) != v)
+    assert FederationConfig.from_run_config(app["config"]) == FederationConfig()

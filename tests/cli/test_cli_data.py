@@ -103,7 +103,7 @@ def test_models_list_has_every_network_with_its_size(kinefed: Run) -> None:
 def test_models_show_parts_the_papers_facts_from_ours(kinefed: Run) -> None:
     shown = kinefed("models", "show", "zhang2023lstm", "--json").json
     assert {fact["source"] for fact in shown["facts"]} >= {"paper", "ours"}
-    assert shown["arguments"] == {"hidden": 50, "dense": 64}
+    assert shown["arguments"] == {"hidden": 50, "dense": 64, "dropout": 0.0}
     text = kinefed("models", "show", "zhang2023lstm").out
     assert "15,059 parameters" in text
 

@@ -206,3 +206,23 @@ def test_personalize_refuses(
     assert result.code == 2
     assert says in result.err
     assert not out.exists()
+
+
+def test_emg_is_used_only_with_a_reference_that_is_not_scored(
+    kinefed: Run, walkers: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "emg.safetensors"
+    arguments = ["--network", "cnn-lstm", "--epochs", "2", "--window", "10", "--emg"]
+    assert kinefed("train", "--data", walkers, "--out", out, *arguments).code == 0
+    scored = ["evaluate", out, "--data", walkers, "--subjects", "S02", "--json"]
+    without = kinefed(*scored)
+    assert "EMG is left out" in without.err
+    tasks = Dataset.open(walkers).tasks
+    assert len(tasks) > 1
+    found = kinefed(*scored, "--reference", tasks[0])
+    assert "EMG is left out" not in found.err
+    frames = [r.json["people"][0]["frames"] for r in (without, found)]
+    assert 0 < frames[1] < frames[0]
+    wrong = kinefed(*scored, "--reference", "swim")
+    assert wrong.code == 2
+    assert tasks[0] in wrong.err

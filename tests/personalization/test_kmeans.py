@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from kinefed.models import Sums
 from kinefed.personalization import kmeans
 from kinefed.personalization.kmeans import (
+    REACH,
     Clustering,
     ClusterSums,
     cluster_sums,
@@ -23,6 +24,7 @@ from kinefed.personalization.kmeans import (
     nearest,
     squared_distances,
     standardisation,
+    standardised,
     start_centres,
     update_centres,
 )
@@ -262,3 +264,30 @@ def test_the_server_may_import_this_module() -> None:
     }
     own = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names}
     assert own == {"numpy", "numpy.typing", "kinefed.models"}
+
+
+def test_standardised_descriptors_are_cut_off_where_the_server_stops_believing():
+    z = standardised(np.array([[1e9, 3.0], [np.nan, -1e9]]), np.array([1.0, 1.0]), np.ones(2))
+    np.testing.assert_array_equal(z, [[REACH, 2.0], [np.nan, -REACH]])
+
+
+@pytest.mark.parametrize(
+    ("change", "possible"),
+    [
+        ({}, True),
+        ({"sums": np.array([[41.0, 0.0], [0.0, 0.0]])}, False),
+        ({"sums": np.array([[np.nan, 0.0], [0.0, 0.0]])}, False),
+        ({"counts": np.array([3.5, 2.0])}, False),
+        ({"counts": np.array([-4.0, 2.0])}, False),
+        ({"counts": np.array([7.0, 0.0])}, False),
+        ({"inertia": np.array([-1.0, 0.0])}, False),
+        ({"inertia": np.array([1e6, 0.0])}, False),
+    ],
+)
+def test_impossible_cluster_sums_are_told_from_possible_ones(change, possible):
+    honest = {
+        "sums": np.array([[40.0, -40.0], [0.0, 1.0]]),
+        "counts": np.array([4.0, 2.0]),
+        "inertia": np.array([800.0, 1.0]),
+    }
+    assert ClusterSums(**{**honest, **change}).possible(np.zeros((2, 2)), 6) is possible
