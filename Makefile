@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := cli client datasets models personalization server signals simulations
+PACKAGES := biomechanics cli client datasets models personalization server signals simulations
 STAMP := $(VENV)/.kinefed-setup
-EXTRAS := dev,import,cluster
+EXTRAS := dev,import,cluster,sim
 RUNS ?= runs
 
 export FLWR_TELEMETRY_ENABLED := 0

@@ -1,0 +1,1 @@
+"""The body: anthropometry, inverse dynamics, muscles, joint angles from IMUs."""

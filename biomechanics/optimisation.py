@@ -1,0 +1,298 @@
+"""Static optimisation: which activations give the joint torques, for many frames at once.
+
+In each frame, minimise ``1/2 |a|^2 + 1/(2 e^2) |s|^2`` subject to ``A a + s = b`` and
+``low <= a <= high``: the usual least sum of squared activations (Crowninshield and Brand, J Biomech
+14, 1981; Anderson and Pandy, J Biomech 34, 2001), with a costly slack s, so that a frame beyond the
+muscles' strength has an answer too. The dual has one number l per joint:
+
+    a = clip(A^T l, low, high),   s = e^2 l,   g(l) = b - A a - e^2 l = 0.
+
+g is the gradient of a concave, once differentiable function that is quadratic in pieces, so
+Newton's method with ``H = A D A^T + e^2 I`` (D: 1 for the muscles between their bounds) ends after
+a few steps. Alone it cycles between sets of clipped muscles in some frames; a search along each
+step, cheap because ``A^T l`` is linear along it, makes it converge from anywhere. It starts from
+the answer without bounds: at l = 0 every muscle is clipped and H knows nothing of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinefed.datasets.errors import DataError, DataReason
+from kinefed.datasets.types import FloatArray
+
+BoolArray = NDArray[np.bool_]
+Which = BoolArray | NDArray[np.intp]
+
+LOWEST_ACTIVATION = 0.01
+# Frames a block: the tables of a block stay in the cache.
+_BLOCK = 2048
+_MAX_STEPS = 60
+_MAX_CUTS = 20
+_GOOD_STEP, _GOOD_CUT, _ROUNDING = 0.9, 0.1, 1e-9
+# The gradient that ends the search, as a share of the torques of a frame.
+_TOLERANCE = 1e-9
+
+
+def static_optimisation(
+    torque_per_activation: FloatArray,
+    torque: FloatArray,
+    *,
+    low: FloatArray | float = LOWEST_ACTIVATION,
+    high: FloatArray | float = 1.0,
+    slack_nm: float = 1.0,
+) -> FloatArray:
+    """Find the activations of every frame.
+
+    Parameters
+    ----------
+    torque_per_activation
+        A, (frames, joints, muscles), N m: moment arm times force at full activation.
+    torque
+        b, (frames, joints), N m: the wanted torque less the passive one.
+    low, high
+        Bounds, one number, (muscles,) or (frames, muscles).
+    slack_nm
+        e: the torque error that costs as much as one full activation. At 1 N m the error of an
+        ordinary frame is some 0.01 N m. Below 0.1 N m rounding shows in the activations.
+
+    Returns
+    -------
+    activation
+        (frames, muscles).
+
+    Raises
+    ------
+    DataError
+        ``mismatch``, ``not_finite``, or ``out_of_range`` for bounds that cross and a search that
+        finds no answer, which torques within a million times the muscles' own have not done.
+    """
+    frames, _, muscles = _check(torque_per_activation, torque)
+    lower = np.broadcast_to(np.asarray(low, dtype=np.float64), (frames, muscles))
+    upper = np.broadcast_to(np.asarray(high, dtype=np.float64), (frames, muscles))
+    if (lower > upper).any() or not slack_nm >= 0.1:
+        raise DataError(
+            DataReason.OUT_OF_RANGE,
+            f"a lower bound lies above the upper one, or slack_nm {slack_nm} is below 0.1",
+        )
+    activation = np.empty((frames, muscles))
+    for start in range(0, frames, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        # Frames last: every operation below then runs along contiguous memory.
+        block = _Block(
+            np.ascontiguousarray(torque_per_activation[part].transpose(1, 2, 0)),
+            np.ascontiguousarray(torque[part].T),
+            np.ascontiguousarray(lower[part].T),
+            np.ascontiguousarray(upper[part].T),
+            slack_nm**2,
+        )
+        activation[part] = _solve(block).T
+    return activation
+
+
+def antagonist_floor(
+    torque_per_activation: FloatArray,
+    torque: FloatArray,
+    activation: FloatArray,
+    share: float,
+    low: float = LOWEST_ACTIVATION,
+) -> FloatArray:
+    """Give lower bounds that make antagonists take part, for a second `static_optimisation`.
+
+    An antagonist of a joint gets `share` of the mean activation of the joint's agonists (weighted
+    by their torque), times its own leverage there over that of the strongest antagonist; a muscle
+    of several joints gets the largest of these.
+
+    Parameters
+    ----------
+    torque_per_activation, torque
+        As of `static_optimisation`.
+    activation
+        (frames, muscles), without co-contraction.
+    share
+        Of the agonists' activation, 0..1.
+    low
+        Lower bound of the rest.
+    """
+    _check(torque_per_activation, torque)
+    if not 0.0 <= share <= 1.0:
+        raise DataError(DataReason.OUT_OF_RANGE, f"the share {share} is not in 0..1")
+    floor = np.full(activation.shape, low)
+    for joint in range(torque.shape[1]):
+        signed = torque_per_activation[:, joint] * np.sign(torque[:, joint, None])
+        agonist, antagonist = np.maximum(signed, 0.0), np.maximum(-signed, 0.0)
+        strength = np.maximum(agonist.sum(axis=1), 1e-9)
+        level = (agonist * activation).sum(axis=1) / strength
+        leverage = antagonist / np.maximum(antagonist.max(axis=1), 1e-9)[:, None]
+        np.maximum(floor, share * level[:, None] * leverage, out=floor)
+    return np.asarray(np.minimum(floor, 1.0))
+
+
+def _check(a: FloatArray, b: FloatArray) -> tuple[int, int, int]:
+    if a.ndim != 3 or b.shape != a.shape[:2]:
+        raise DataError(
+            DataReason.MISMATCH,
+            f"static optimisation of torque per activation {a.shape} and torque {b.shape}",
+            next_step="Give (frames, joints, muscles) and (frames, joints)",
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise DataError(
+            DataReason.NOT_FINITE,
+            "static optimisation of torques that are not finite",
+            next_step="Leave out the frames that are masked",
+        )
+    frames, joints, muscles = a.shape
+    return frames, joints, muscles
+
+
+@dataclass
+class _Block:
+    """Frames still being solved; every array has its frames last."""
+
+    a: FloatArray
+    b: FloatArray
+    low: FloatArray
+    high: FloatArray
+    e2: float
+
+    def keep(self, which: Which) -> _Block:
+        return _Block(
+            self.a[:, :, which], self.b[:, which], self.low[:, which], self.high[:, which], self.e2
+        )
+
+    def gradient(self, dual: FloatArray, y: FloatArray) -> FloatArray:
+        """Give g for the dual variables and y = A^T l."""
+        x = np.minimum(np.maximum(y, self.low), self.high)
+        return np.asarray(self.b - np.einsum("jmf,mf->jf", self.a, x) - self.e2 * dual)
+
+    def back(self, dual: FloatArray) -> FloatArray:
+        """Give y = A^T l, (muscles, frames)."""
+        y: FloatArray = self.a[0] * dual[0]
+        for joint in range(1, len(self.a)):
+            y += self.a[joint] * dual[joint]
+        return y
+
+    def direction(self, free: BoolArray | None, g: FloatArray) -> FloatArray:
+        """Solve (A D A^T + e^2 I) d = g in each frame; None: all muscles are free."""
+        some = self.a if free is None else self.a * free
+        joints = range(len(self.a))
+        # Cholesky's factor of the small matrix, one row at a time, along the frames.
+        factor: dict[tuple[int, int], FloatArray] = {}
+        for j in joints:
+            for k in range(j + 1):
+                entry = np.einsum("mf,mf->f", some[j], self.a[k])
+                for i in range(k):
+                    entry -= factor[j, i] * factor[k, i]
+                root = np.sqrt(entry + self.e2) if j == k else entry / factor[k, k]
+                factor[j, k] = root
+        d = g.copy()
+        for j in joints:
+            for i in range(j):
+                d[j] -= factor[j, i] * d[i]
+            d[j] /= factor[j, j]
+        for j in reversed(joints):
+            for i in range(j + 1, len(self.a)):
+                d[j] -= factor[i, j] * d[i]
+            d[j] /= factor[j, j]
+        return d
+
+    def slope(self, size: FloatArray, line: _Line) -> FloatArray:
+        """Derivative of the dual function along a line, after a step of `size`, (frames,)."""
+        x = line.z * size
+        x += line.y
+        np.minimum(np.maximum(x, self.low, out=x), self.high, out=x)
+        return np.asarray(line.constant - size * line.curvature - np.einsum("mf,mf->f", x, line.z))
+
+
+@dataclass
+class _Line:
+    """A line l + t d: y + t z = A^T (l + t d), and what of the slope does not depend on y."""
+
+    y: FloatArray
+    z: FloatArray
+    constant: FloatArray
+    curvature: FloatArray
+
+    def keep(self, which: Which) -> _Line:
+        return _Line(
+            self.y[:, which], self.z[:, which], self.constant[which], self.curvature[which]
+        )
+
+
+def _search(block: _Block, line: _Line, start: FloatArray) -> FloatArray:
+    """Find a step uphill after which the slope along the line is a part of `start`, (frames,).
+
+    The slope falls monotonically, in straight pieces: where it is not yet negative, the step went
+    uphill all the way. A full step that leaves less than 0.9 of the slope is taken. Else the step
+    is enlarged until the slope is negative, and the bracket is cut by the Illinois form of the
+    false position.
+    """
+    size = np.ones(len(start))
+    slope = block.slope(size, line)
+    left = np.flatnonzero((slope > _GOOD_STEP * start) | (slope < -_ROUNDING * start))
+    block, line = block.keep(left), line.keep(left)
+    begin = start[left]
+    low, at_low = np.zeros(len(left)), begin
+    high, at_high = np.ones(len(left)), slope[left]
+    for _ in range(_MAX_CUTS):
+        if len(left) == 0:
+            break
+        beyond = at_high > 0.0
+        cut = low + (high - low) * at_low / np.where(beyond, 1.0, at_low - at_high)
+        new = np.where(beyond, 4.0 * high, cut)
+        at_new = block.slope(new, line)
+        rises = at_new > -_ROUNDING * begin
+        # Where the same end moves twice, the weight of the other one is halved (Illinois).
+        at_low = np.where(rises, at_new, np.where(beyond, at_low, 0.5 * at_low))
+        low = np.where(rises, new, low)
+        ends = beyond | ~rises
+        high, at_high = np.where(ends, new, high), np.where(ends, at_new, 0.5 * at_high)
+        size[left] = low
+        going = ~rises | (at_new > _GOOD_CUT * begin)
+        if going.mean() < 0.7:
+            left, block, line = left[going], block.keep(going), line.keep(going)
+            low, at_low, begin = low[going], at_low[going], begin[going]
+            high, at_high = high[going], at_high[going]
+    return size
+
+
+def _solve(block: _Block) -> FloatArray:
+    """Give the activations of one block, (muscles, frames)."""
+    # Torques in units of the muscles' own, so that one tolerance and damping fit leg and arm.
+    scale = float(np.hypot(np.sqrt(np.mean(block.a**2)), np.sqrt(block.e2)))
+    block = _Block(block.a / scale, block.b / scale, block.low, block.high, block.e2 / scale**2)
+    out = np.empty_like(block.low)
+    left = np.arange(len(block.low.T))
+    # The answer without bounds: at l = 0 all muscles are clipped and Newton knows nothing.
+    dual = block.direction(None, block.b)
+    y = block.back(dual)
+    g = block.gradient(dual, y)
+    for _ in range(_MAX_STEPS):
+        going = np.abs(g).max(axis=0) > _TOLERANCE * (1.0 + np.abs(block.b).max(axis=0))
+        if not going.all():
+            ended = ~going
+            out[:, left[ended]] = np.clip(y, block.low, block.high)[:, ended]
+            left = left[going]
+            if len(left) == 0:
+                return out
+            block = block.keep(going)
+            dual, y, g = dual[:, going], y[:, going], g[:, going]
+        d = block.direction((y > block.low) & (y < block.high), g)
+        line = _Line(
+            y,
+            block.back(d),
+            np.einsum("jf,jf->f", d, block.b - block.e2 * dual),
+            block.e2 * np.einsum("jf,jf->f", d, d),
+        )
+        size = _search(block, line, np.einsum("jf,jf->f", g, d))
+        dual = dual + size * d
+        y = y + size * line.z
+        g = block.gradient(dual, y)
+    raise DataError(
+        DataReason.OUT_OF_RANGE,
+        f"static optimisation finds no answer for {len(left)} frames",
+        next_step="Look for torques out of all proportion to the muscles",
+    )
