@@ -16,7 +16,7 @@ export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION := 1
 help:
 	@echo "make setup   virtual environment with everything pinned (about 3 minutes, 2 GB)"
 	@echo "make demo    the main job: a federation of real recordings, its table and report"
-	@echo "make test    all tests (about 6 minutes on 2 cores)"
+	@echo "make test    all tests (about 8 minutes on 2 cores)"
 	@echo "make lint    format, lint, types, import rules"
 	@echo "make bench   speed against named rivals, as ratios"
 	@echo "make docs    check the documentation's links and commands"
@@ -41,7 +41,7 @@ demo: $(STAMP)
 	@$(BIN)/python examples/demo.py --out $(RUNS)
 
 test: $(STAMP)
-	@echo "Running all tests: about 6 minutes on 2 cores."
+	@echo "Running all tests: about 8 minutes on 2 cores."
 	$(BIN)/pytest
 
 lint: $(STAMP) typing

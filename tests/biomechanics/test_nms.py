@@ -107,7 +107,6 @@ def test_the_derivatives_are_those_of_the_residual():
         down = prepared.residual(model._parameters(vector - step), weight)
         numeric = (up - down) / 2e-5
         scale = max(np.abs(numeric).max(), 1e-3)
-        # The delay's derivative jumps where it crosses a frame: one-sided there.
         assert jacobian[:, column] == pytest.approx(numeric, abs=2e-3 * scale), column
 
 
@@ -199,7 +198,10 @@ def test_a_leg_becomes_a_trial():
 def test_muscles_without_an_electrode_are_driven_by_their_neighbours():
     muscles = leg_muscles()
     sources = leg_sources(muscles, SPEC, leg().available)
-    drivers = {name: np.flatnonzero(row).tolist() for name, row in zip(muscles.names, sources, strict=False)}
+    drivers = {
+        name: np.flatnonzero(row).tolist()
+        for name, row in zip(muscles.names, sources, strict=False)
+    }
     for name in ("vastus_lateralis", "vastus_medialis"):
         assert drivers[name] == [0]
     assert drivers["semimembranosus"] == drivers["biceps_femoris"] == [1]
