@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from cli_run import Result, Run
 from walkers import write_walkers
 
 with warnings.catch_warnings():
@@ -17,25 +14,6 @@ with warnings.catch_warnings():
     from kinefed.cli.main import main
 
 torch.set_num_threads(1)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left: exit code, standard output, standard error."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one object on standard output."""
-        value = json.loads(self.out)
-        assert isinstance(value, dict)
-        return value
-
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture

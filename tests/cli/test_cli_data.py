@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from cli_run import Run
 from walkers import write_walkers
 
 from kinefed.models import available

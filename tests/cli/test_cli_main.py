@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from cli_run import Run
 
 from kinefed.datasets import DataError, DataReason, OutsideError, OutsideReason
 

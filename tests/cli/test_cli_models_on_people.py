@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from cli_run import Run
 from walkers import write_walkers
 
 from kinefed.datasets import Dataset
