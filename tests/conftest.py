@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A time limit on one example only tells how busy the machine is.
+settings.register_profile("kinefed", deadline=None)
+settings.load_profile("kinefed")
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ def test_ctrl_c_ends_a_simulation_with_one_line(three: Path, tmp_path: Path) -> 
             time.sleep(0.05)
         # The terminal sends it to the whole group, workers included.
         os.killpg(process.pid, signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
             process.kill()
