@@ -5,7 +5,7 @@ compared with two independent public transcriptions of that table. Lengths of li
 of stature (Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human
 Movement, 4th ed., Figure 4.1). What neither gives (hip centres, the foot's length behind and in
 front of the ankle) is from the skeleton of Rajagopal et al. 2016, IEEE TBME 63:2068, made for a
-man of 1.70 m.
+man of 1.70 m (compared with a published model that was scaled from it, its scale factors undone).
 """
 
 from __future__ import annotations
@@ -147,8 +147,10 @@ class BodyParameters:
         return table[name]
 
     def segment_mass_kg(self, name: str) -> float:
-        """Mass of one segment (of one side), in kg."""
-        return self.segment(name).mass * self.mass_kg
+        """Mass of one segment (of one side), in kg; all segments together weigh `mass_kg`."""
+        # The women's shares are rounded in the table and add up to 0.9999.
+        whole = sum(row.mass * (1 + (key in PAIRED)) for key, row in SEGMENTS[self.sex].items())
+        return self.segment(name).mass / whole * self.mass_kg
 
     def segment_length_m(self, name: str) -> float:
         """Length between the end points of the table's row, in m."""
