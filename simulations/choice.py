@@ -29,8 +29,9 @@ def choose_transfer(
     -------
     list of dict
         One a fold: ``fold``, ``setting``, the setting itself, ``inner_rmse`` of each setting
-        and ``inner_global_rmse``. Used are models that had seen neither the fold's people nor
-        the person scored, so that a fold's own people have no say.
+        and ``inner_global_rmse``, None where nobody was scored. Used are models that had seen
+        neither the fold's people nor the person scored, so that a fold's own people have no
+        say. Of equals the first setting is chosen.
     """
     choices = []
     for fold in folds:
@@ -39,7 +40,7 @@ def choose_transfer(
         error = [
             _mean_over_people([r for r in used if r["setting"] == i]) for i in range(len(settings))
         ]
-        best = int(np.argmin(error)) if used else 0
+        best = int(np.argmin([np.inf if e is None else e for e in error]))
         choices.append(
             {
                 "fold": fold.name,
@@ -52,7 +53,8 @@ def choose_transfer(
     return choices
 
 
-def _mean_over_people(rows: Sequence[dict[str, Any]], name: str = "rmse") -> float:
-    people = sorted({r["key"] for r in rows})
-    means = [np.mean([r[name] for r in rows if r["key"] == p]) for p in people]
-    return float(np.mean(means)) if means else float("nan")
+def _mean_over_people(rows: Sequence[dict[str, Any]], name: str = "rmse") -> float | None:
+    scored = [(r["key"], r[name]) for r in rows if r[name] is not None]
+    people = sorted({key for key, _ in scored})
+    means = [np.mean([value for key, value in scored if key == p]) for p in people]
+    return float(np.mean(means)) if means else None

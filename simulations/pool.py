@@ -182,6 +182,11 @@ class PoolGrid(Grid):
                 self._pool.cancel(job)
                 del self._jobs[job]
 
+    def close(self) -> None:
+        """Forget what is still on its way, so that the pool is free for its next user."""
+        self._pool.cancel(*self._jobs)
+        self._jobs.clear()
+
     def _collect(self, timeout_s: float) -> None:
         self._expire()
         for done in self._pool.wait(timeout_s):
@@ -212,8 +217,8 @@ class PoolGrid(Grid):
         return replies
 
 
-def run_server(app: ServerApp, grid: Grid, run_config: RunConfig) -> None:
-    """Run an unchanged ServerApp on a grid."""
+def run_server(app: ServerApp, grid: PoolGrid, run_config: RunConfig) -> None:
+    """Run an unchanged ServerApp on a grid, which is closed at the end."""
     context = Context(
         run_id=grid.run.run_id,
         node_id=SUPERLINK_NODE_ID,
@@ -221,4 +226,7 @@ def run_server(app: ServerApp, grid: Grid, run_config: RunConfig) -> None:
         state=RecordDict(),
         run_config=dict(run_config),
     )
-    app(grid, context)
+    try:
+        app(grid, context)
+    finally:
+        grid.close()

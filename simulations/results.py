@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -21,8 +22,20 @@ from kinefed.simulations.config import StudyConfig
 from kinefed.simulations.personal import personalisation
 
 METRICS = ("rmse_nm_per_kg", "mae_nm_per_kg", "nrmse_range", "nrmse_sd", "rrmse", "r", "rho", "r2")
-# Methods without a network leave that column empty.
+# Methods without a network leave that column empty, and have no rounds.
 NO_NETWORK = ("mean-profile", "trees")
+# In the column `task`: the frames of all tasks together, as in the summary.
+ALL_TASKS = "all"
+# Columns of metrics.parquet: one row a number. `round` is the last of the model that is scored.
+LONG = pa.schema(
+    [
+        ("round", pa.int64()),
+        *((name, pa.string()) for name in ("method", "network", "subject", "task", "joint")),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("seed", pa.int64()),
+    ]
+)
 UNGATED = "-ungated"
 
 
@@ -44,11 +57,13 @@ def summarise_run(
         network = "" if method in NO_NETWORK else config.network
         by_seed = []
         for folder in sorted((config.out / "predictions" / method).iterdir()):
-            people = _score(folder, truth, joints)
+            people, by_task = _score(folder, truth, joints)
             if not people:
                 continue
             by_seed.append(summarise(method, network, people, seed=0))
-            long += _long(int(folder.name), method, network, people)
+            about = {"round": _rounds(config, method), "method": method, "network": network}
+            for task, scores in [(ALL_TASKS, people), *by_task.items()]:
+                long += _long(about, task, scores, int(folder.name))
         rows += _over_seeds(by_seed)
     _write_long(config.out / "metrics.parquet", long)
     traffic = _traffic(config.out)
@@ -102,8 +117,10 @@ def _truth(run: Path, subject: str) -> dict[str, NDArray[Any]]:
 
 def _score(
     folder: Path, truth: dict[str, dict[str, NDArray[Any]]], joints: list[str]
-) -> list[PersonScores]:
-    people = []
+) -> tuple[list[PersonScores], dict[str, list[PersonScores]]]:
+    """Return the scores over all tasks, and those of each."""
+    people: list[PersonScores] = []
+    by_task: dict[str, list[PersonScores]] = {}
     for subject, true in truth.items():
         path = folder / f"{subject}.npy"
         if not path.exists():
@@ -111,23 +128,39 @@ def _score(
         estimate = np.load(path, allow_pickle=False)
         # A method that does not test a frame leaves it NaN; it is not scored there.
         y = np.where(np.isnan(estimate), np.nan, true["y"])
-        if np.isfinite(y).any():
-            people.append(person_scores(subject, y, estimate, joints))
-    return people
+        if not np.isfinite(y).any():
+            continue
+        people.append(person_scores(subject, y, estimate, joints))
+        for task in np.unique(true["task"]).tolist():
+            rows = true["task"] == task
+            # A joint without a labelled frame in this task has no score there.
+            there = np.flatnonzero(np.isfinite(y[rows]).any(axis=0))
+            if len(there):
+                at = np.ix_(rows, there)
+                scores = person_scores(subject, y[at], estimate[at], [joints[j] for j in there])
+                by_task.setdefault(task, []).append(scores)
+    return people, by_task
+
+
+def _rounds(config: StudyConfig, method: str) -> int | None:
+    """Return the rounds that a method's global model was trained for."""
+    if method in NO_NETWORK:
+        return None
+    return config.rounds + (config.cluster_rounds if method.startswith("task-clusters") else 0)
 
 
 def _long(
-    seed: int, method: str, network: str, people: Sequence[PersonScores]
+    about: dict[str, Any], task: str, people: Sequence[PersonScores], seed: int
 ) -> list[dict[str, Any]]:
     return [
         {
-            "seed": seed,
-            "method": method,
-            "network": network,
+            **about,
             "subject": person.person,
+            "task": task,
             "joint": joint.joint,
             "metric": metric,
             "value": float(getattr(joint, metric)),
+            "seed": seed,
         }
         for person in people
         for joint in person.joints
@@ -137,7 +170,7 @@ def _long(
 
 def _write_long(path: Path, long: list[dict[str, Any]]) -> None:
     fresh = path.with_suffix(".new")
-    pq.write_table(pa.Table.from_pylist(long), fresh)
+    pq.write_table(pa.Table.from_pylist(long, LONG), fresh)
     fresh.replace(path)
 
 
@@ -194,4 +227,7 @@ def _clusters(run: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """Return what a file holds, None where it is not there or was cut by a power failure."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    return None

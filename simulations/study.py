@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from kinefed.simulations import jobs
 from kinefed.simulations.choice import choose_transfer
 from kinefed.simulations.config import StudyConfig, claim_folder
 from kinefed.simulations.federate import federate, federate_on_ray, federate_whole
-from kinefed.simulations.folds import Fold, from_file, leave_out
+from kinefed.simulations.folds import Fold, from_file, leave_out, one_more_out
 from kinefed.simulations.hooks import StudyHooks
 from kinefed.simulations.results import summarise_run
 from kinefed.simulations.workers import WorkerPool, available_cores
@@ -73,17 +73,19 @@ class _Study:
 
     def run(self) -> None:
         self._truth()
-        if len(self.subjects) < 3:
+        people = {self.dataset.subjects[s].group for s in self.subjects}
+        if len(people) < 3:
             raise UsageError(
                 UsageReason.IMPOSSIBLE,
-                f"{len(self.subjects)} people with torque that fits the inputs; a study needs 3",
+                f"{len(people)} people with torque that fits the inputs; a study needs 3",
                 where=self.config.data,
                 next_step="Look at `kinefed data inspect` for the channels that are there",
             )
         if self.config.split == "loso":
-            self.folds = leave_out(self.dataset, self.subjects, 1)
+            self.folds = leave_out(self.dataset, self.subjects)
         else:
             self.folds = from_file(self.dataset, self.subjects, self.config.split)
+        self._claim_folds()
         methods = self.config.methods
         if "mean-profile" in methods:
             self._folds(
@@ -100,6 +102,20 @@ class _Study:
         if any(m in FEDERATED for m in methods):
             self._federations(self._choices())
 
+    def _claim_folds(self) -> None:
+        """Keep the folds, or refuse to mix them with others: a split file may have changed."""
+        path = self.config.out / "folds.json"
+        folds = [{"name": f.name, "train": [*f.train], "test": [*f.test]} for f in self.folds]
+        if _is_json(path) and json.loads(path.read_text(encoding="utf-8")) != folds:
+            raise UsageError(
+                UsageReason.BAD_ARGUMENT,
+                "the people or their folds are not those that this run was begun with",
+                where=path,
+                next_step="Choose another --out, or delete that folder",
+            )
+        with _replacing(path) as file:
+            file.write(json.dumps(folds, indent=1).encode())
+
     def _plain_federation(self, seed: int) -> Any:
         return self.config.federation(seed, (), "", "", clusters=0, personalise="none")
 
@@ -115,12 +131,8 @@ class _Study:
                 continue
             found.append(subject)
             path = self.config.out / "truth" / f"{subject}.npz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                fresh = path.with_suffix(".new")
-                with fresh.open("wb") as file:
-                    np.savez_compressed(file, **truth)
-                fresh.replace(path)
+            with _replacing(path) as file:
+                np.savez_compressed(file, **truth)
         self.subjects = tuple(found)
 
     @contextmanager
@@ -132,12 +144,8 @@ class _Study:
         return self.config.out / "predictions" / method / str(seed) / f"{subject}.npy"
 
     def _save(self, method: str, seed: int, subject: str, estimate: NDArray[np.float32]) -> None:
-        path = self._file(method, seed, subject)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
+        with _replacing(self._file(method, seed, subject)) as file:
             np.save(file, estimate)
-        fresh.replace(path)
 
     def _folds(
         self,
@@ -151,7 +159,7 @@ class _Study:
             (fold, seed)
             for seed in seeds
             for fold in self.folds
-            if not all(self._file(method, seed, s).exists() for s in fold.test)
+            if not all(_whole(self._file(method, seed, s)) for s in fold.test)
         ]
         self.hooks.stage(method, len(todo))
         work = [(self.config.data, *args(fold, seed)) for fold, seed in todo]
@@ -164,7 +172,7 @@ class _Study:
             (subject, seed)
             for seed in self.config.seeds
             for subject in self.subjects
-            if not self._file("local", seed, subject).exists()
+            if not _whole(self._file("local", seed, subject))
         ]
         self.hooks.stage("local", len(todo))
         work = [(self.config.data, s, self._plain_federation(seed)) for s, seed in todo]
@@ -178,16 +186,15 @@ class _Study:
         transfers = any(m.endswith("+transfer") for m in config.methods)
         if not (transfers and config.nested and len(config.transfer) > 1):
             return {fold.name: config.transfer[0] for fold in self.folds}
-        pairs = leave_out(self.dataset, self.subjects, 2)
         runs = [
             (fold, config.seeds[0], f"inner/{fold.name}", json.dumps(list(config.transfer)))
-            for fold in pairs
+            for fold in one_more_out(self.dataset, self.folds)
         ]
         results = self._run_federations("choosing the adaptation", runs, clusters=0)
         rows = [row for result in results for row in result["personal"]]
         choices = choose_transfer(self.folds, rows, config.transfer)
-        path = config.out / "choices.json"
-        path.write_text(json.dumps(choices, indent=1), encoding="utf-8")
+        with _replacing(config.out / "choices.json") as file:
+            file.write(json.dumps(choices, indent=1).encode())
         return {choice["fold"]: config.transfer[choice["setting"]] for choice in choices}
 
     def _federations(self, choices: dict[str, dict[str, Any]]) -> None:
@@ -207,15 +214,26 @@ class _Study:
         for path in sorted(folder.glob("*.npy")):
             self._save(path.stem, seed, subject, np.load(path))
 
+    def _discard_torn(self, fold: Fold, name: str) -> None:
+        """Have the last step of a federation done again where a file of it is damaged."""
+        result = self.config.out / "federations" / name / "result.json"
+        clients = self.config.out / "clients" / name
+        estimates = [p for s in fold.test for p in (clients / s / "estimates").glob("*.npy")]
+        if result.exists() and not (_is_json(result) and all(map(_whole, estimates))):
+            self.hooks.note(f"{result.parent}: damaged, finished again from its checkpoint")
+            result.unlink()
+
     def _run_federations(
         self, stage: str, runs: Sequence[tuple[Fold, int, str, str]], **changes: Any
     ) -> list[dict[str, Any]]:
         config = self.config
         self.hooks.stage(stage, len(runs))
+        for fold, _, name, _ in runs:
+            self._discard_torn(fold, name)
         work = [
             (
                 config.data,
-                self.subjects,
+                tuple(s for s in self.subjects if s in fold.people),
                 config.out / "clients" / name,
                 config.federation(
                     seed,
@@ -237,3 +255,30 @@ class _Study:
     def _advance(self, result: dict[str, Any]) -> dict[str, Any]:
         self.hooks.advance()
         return result
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a neighbour, then rename: a reader sees the old file or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        yield file
+    fresh.replace(path)
+
+
+def _whole(path: Path) -> bool:
+    """Whether an array is there and all of it; after a power failure it may be cut."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -7,12 +7,9 @@ time. On Linux and macOS they fork from a server process that has imported torch
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing as mp
 import os
-import signal
 import sys
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,18 +18,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
+from kinefed.datasets import OutsideError, OutsideReason
+from kinefed.simulations.serving import Done, run_job, serve
+
 # Modules that every job needs; the fork server imports them once for all workers.
 PRELOAD = ("kinefed.client.app", "kinefed.simulations.jobs")
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A finished job: its value, or the text of what it raised."""
-
-    job: int
-    value: Any = None
-    error: str | None = None
-    exception: BaseException | None = None
 
 
 class Pool(Protocol):
@@ -44,8 +34,8 @@ class Pool(Protocol):
     def wait(self, timeout_s: float | None = None) -> list[Done]:
         """Return finished jobs, waiting for one up to the time-out."""
 
-    def cancel(self, job: int) -> None:
-        """Forget a job."""
+    def cancel(self, *jobs: int) -> None:
+        """Forget jobs."""
 
 
 class InlinePool:
@@ -70,18 +60,11 @@ class InlinePool:
         if not self._queue:
             return []
         job, function, make_args = self._queue.popleft()
-        return [_run(job, function, make_args())]
+        return [run_job(job, function, make_args())]
 
-    def cancel(self, job: int) -> None:
-        """Take a job out of the queue."""
-        self._queue = deque(entry for entry in self._queue if entry[0] != job)
-
-
-def _run(job: int, function: Callable[..., Any], args: tuple[Any, ...]) -> Done:
-    try:
-        return Done(job, value=function(*args))
-    except Exception as error:  # raised again, or reported, where the job was ordered
-        return Done(job, error=traceback.format_exc(), exception=error)
+    def cancel(self, *jobs: int) -> None:
+        """Take jobs out of the queue."""
+        self._queue = deque(entry for entry in self._queue if entry[0] not in jobs)
 
 
 @dataclass(slots=True)
@@ -97,22 +80,6 @@ def _context() -> BaseContext:
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOAD))
     return context
-
-
-def _serve(pipe: Connection) -> None:
-    """Run jobs until the pipe closes; Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            job, function, args = pipe.recv()
-            done = _run(job, function, args)
-            try:
-                pipe.send(done)
-            except (TypeError, AttributeError, ValueError):  # cannot be pickled
-                pipe.send(Done(job, error=done.error or f"job {job}: unpicklable result"))
 
 
 @dataclass(slots=True)
@@ -158,7 +125,7 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe(duplex=True)
-        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+        process = self._context.Process(target=serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -208,11 +175,11 @@ class WorkerPool:
         worker.process.join()
         return self._start()
 
-    def cancel(self, job: int) -> None:
-        """Forget a job: take it out of the queue, or end the worker that is stuck in it."""
-        self._queue = deque(entry for entry in self._queue if entry[0] != job)
+    def cancel(self, *jobs: int) -> None:
+        """Forget jobs: take them out of the queue, or end the workers that are in them."""
+        self._queue = deque(entry for entry in self._queue if entry[0] not in jobs)
         for index, worker in enumerate(self._workers):
-            if worker.job == job:
+            if worker.job in jobs:
                 self._workers[index] = self._replace(worker)
         self._feed()
 
@@ -227,9 +194,11 @@ class WorkerPool:
             try:
                 done = worker.pipe.recv()
             except (EOFError, OSError):
-                code = worker.process.exitcode
-                done = Done(worker.job, error=f"worker process died (exit code {code})")
+                done = _died(worker)
                 self._workers[index] = self._replace(worker)
+            except Exception as error:
+                done = Done(worker.job, error=f"the result of a job cannot be read: {error!r}")
+                worker.job = None
             else:
                 worker.job = None
             finished.append(done)
@@ -242,7 +211,14 @@ class WorkerPool:
         jobs: Iterable[tuple[Any, ...]],
         progress: Callable[[], None] = lambda: None,
     ) -> list[Any]:
-        """Run all jobs and return their values in order; the first failure is raised here."""
+        """Run all jobs and return their values in order; the first failure is raised here.
+
+        Raises
+        ------
+        OutsideError
+            Where a worker died; otherwise what the job raised, or RuntimeError with its text
+            where that cannot be brought here.
+        """
         return [value for _, value in sorted(self.each(function, jobs, progress))]
 
     def each(
@@ -251,17 +227,36 @@ class WorkerPool:
         jobs: Iterable[tuple[Any, ...]],
         progress: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (position, value) as jobs finish."""
-        position = {self.submit(function, partial(tuple, args)): i for i, args in enumerate(jobs)}
-        while position:
-            for done in self.wait():
-                if done.error is not None:
-                    self._queue.clear()
+        """Yield (position, value) as jobs finish; raises as :meth:`map` does.
+
+        A failure, or a caller who takes no more, ends the jobs that are left, running ones too:
+        no result of theirs can turn up in a later call.
+        """
+        position: dict[int, int] = {}
+        try:
+            for i, args in enumerate(jobs):
+                position[self.submit(function, partial(tuple, args))] = i
+            while position:
+                for done in self.wait():
+                    if done.job not in position:
+                        continue
                     if done.exception is not None:
                         raise done.exception
-                    raise RuntimeError(done.error)
-                progress()
-                yield position.pop(done.job), done.value
+                    if done.error is not None:
+                        raise RuntimeError(done.error)
+                    progress()
+                    yield position.pop(done.job), done.value
+        finally:
+            self.cancel(*position)
+
+
+def _died(worker: _Worker) -> Done:
+    assert worker.job is not None
+    worker.process.join(1.0)  # the exit code comes a moment after the pipe closes
+    text = f"worker process died (exit code {worker.process.exitcode})"
+    next_step = "If memory ran out use fewer processes, then run the same command again"
+    error = OutsideError(OutsideReason.PROCESS, text, next_step=next_step)
+    return Done(worker.job, error=text, exception=error)
 
 
 def available_cores() -> int:
