@@ -19,7 +19,8 @@ def evaluate(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Task whose recordings scale EMG and are not scored.", show_default="no EMG"
+            help="Task or recording (TASK_NN) that scales EMG and is not scored.",
+            show_default="the model's own, else no EMG",
         ),
     ] = None,
     json: JsonFlag = False,
@@ -28,9 +29,11 @@ def evaluate(
 
     Beside it stands the mean profile of the other people in the dataset, which is told the phase
     of the contact. People whom the model was trained on are no test of it. A model that can use
-    muscle activity gets it only with --reference: its scale may not come from what is scored.
+    muscle activity gets it as a fraction of a reference, which may not come from what is scored:
+    the one that a personal model was adapted with, or that of --reference. Recordings that a
+    personal model was adapted on are no test either: --reference sets them aside.
     """
-    from kinefed.cli.legs import check_reference, check_subjects, legs_of, windows_of
+    from kinefed.cli.legs import check_subjects, legs_of, scale_of_tested, windows_of
     from kinefed.cli.progress import Bars
     from kinefed.datasets import Dataset
     from kinefed.models import MeanProfile, ModelBundle, labels, person_scores, predict, summarise
@@ -42,7 +45,7 @@ def evaluate(
         spec, module = model.spec, model.module()
         scored, profiled = [], []
         with Bars() as bars:
-            scale = check_reference(dataset, spec, reference, bars)
+            scale = scale_of_tested(dataset, model, reference, chosen, bars)
             legs = legs_of(dataset, tuple(dataset.subjects), spec, bars, scale)
             tested = [s for s in chosen if s in legs]
             if not tested:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kinefed.cli.progress import Bars
-from kinefed.datasets import DataError, DataReason, Dataset, UsageError, UsageReason, with_side
+from kinefed.datasets import (
+    DataError,
+    DataReason,
+    Dataset,
+    RecordingRef,
+    UsageError,
+    UsageReason,
+    with_side,
+)
 from kinefed.datasets.channels import SIDES, ChannelName
+from kinefed.models import ModelBundle
 from kinefed.signals import LegSeries, LegSpec, Windows, emg_reference_of, leg_series
 
 # What a leg derives from another channel where the recording has none of its own.
@@ -33,26 +43,80 @@ def check_subjects(dataset: Dataset, subjects: Iterable[str]) -> tuple[str, ...]
     return asked
 
 
-def check_reference(dataset: Dataset, spec: LegSpec, reference: str | None, bars: Bars) -> str:
-    """Return the task that scales the EMG of tested people, "" for none.
+@dataclass(frozen=True, slots=True)
+class EmgScale:
+    """What EMG envelopes are a fraction of; never of the recording that is scored.
+
+    Attributes
+    ----------
+    own
+        Each person's own recordings, all of them: right only where none is a test, as for people
+        that a model learns from (the more recordings, the steadier the peak) or adapts to.
+    named
+        Task, or recording (``task_nn``), whose recordings give each person's reference and are
+        left out of what is read; "" for none.
+    volts
+        A frozen reference by subject, as a personal model holds it.
+    """
+
+    own: bool = False
+    named: str = ""
+    volts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def gives(self, ref: RecordingRef) -> bool:
+        """Say whether a recording is one of the named."""
+        return bool(self.named) and self.named in (ref.task, ref.key.rpartition("/")[2])
+
+    def reference(self, dataset: Dataset, subject: str) -> Mapping[str, float]:
+        """Return ``emg.<muscle>.<side>`` to volts; empty where there is no reference."""
+        if subject in self.volts:
+            return self.volts[subject]
+        refs = [ref for ref in dataset.select(subject=subject) if self.own or self.gives(ref)]
+        return emg_reference_of(dataset.load(ref) for ref in refs)
+
+
+def scale_of_tested(
+    dataset: Dataset, model: ModelBundle, named: str | None, tested: Sequence[str], bars: Bars
+) -> EmgScale:
+    """Say what the EMG of people who are tested is a fraction of.
+
+    Parameters
+    ----------
+    dataset, model, tested
+        Who is tested with what.
+    named
+        Task or recording that the user set aside for it; goes before what the model holds.
+    bars
+        Takes the note that EMG is left out for want of both.
 
     Raises
     ------
     UsageError
-        ``unknown_name`` where no recording is of that task.
+        ``unknown_name`` where there is no such recording; ``bad_argument`` where the model holds
+        one wearer's reference and several people are tested.
     """
-    if reference is None:
-        if spec.optional:
-            bars.note("EMG is left out; --reference TASK names recordings to scale it by")
-        return ""
-    if reference not in dataset.tasks:
-        raise UsageError(
-            UsageReason.UNKNOWN_NAME,
-            f"no task {reference!r}",
-            where=dataset.path,
-            next_step=f"It has {', '.join(dataset.tasks)[:200]}",
-        )
-    return reference
+    if named is not None:
+        scale = EmgScale(named=named)
+        if not any(scale.gives(ref) for ref in dataset.refs):
+            raise UsageError(
+                UsageReason.UNKNOWN_NAME,
+                f"no task or recording {named!r}",
+                where=dataset.path,
+                next_step=f"It has the tasks {', '.join(dataset.tasks)[:200]}",
+            )
+        return scale
+    if model.emg_reference:
+        if len(tested) != 1:
+            raise UsageError(
+                UsageReason.BAD_ARGUMENT,
+                "the model holds one wearer's EMG reference, and several people are to be tested",
+                where=dataset.path,
+                next_step="Name the wearer with --subjects, or recordings with --reference",
+            )
+        return EmgScale(volts={tested[0]: model.emg_reference})
+    if model.spec.optional:
+        bars.note("EMG is left out; --reference TASK names recordings to scale it by")
+    return EmgScale()
 
 
 def legs_of(
@@ -60,7 +124,7 @@ def legs_of(
     subjects: Sequence[str],
     spec: LegSpec,
     bars: Bars,
-    reference: str | None = None,
+    scale: EmgScale,
 ) -> dict[str, list[LegSeries]]:
     """Read the legs of some people that have a model's channels and at least one label.
 
@@ -72,10 +136,8 @@ def legs_of(
         Channels of the model.
     bars
         Shows the progress.
-    reference
-        Task whose recordings give the reference of EMG envelopes and are left out of what is
-        returned: for people who are tested. "": none, so that legs come without envelopes. None:
-        a person's own recordings, all of them, which is right only where none is a test.
+    scale
+        What EMG envelopes are a fraction of; the recordings that it names are left out.
 
     Returns
     -------
@@ -90,15 +152,13 @@ def legs_of(
     refs = [ref for subject in subjects for ref in dataset.select(subject=subject)]
     bars.stage("reading recordings", len(refs))
     found: dict[str, list[LegSeries]] = {subject: [] for subject in subjects}
-    peaks: dict[str, dict[str, float]] = {}
+    volts: dict[str, Mapping[str, float]] = {}
     for ref in refs:
-        if spec.optional and ref.subject not in peaks:
-            own = [r for r in refs if r.subject == ref.subject]
-            used = [r for r in own if reference is None or r.task == reference]
-            peaks[ref.subject] = emg_reference_of(dataset.load(r) for r in used)
-        if reference is None or ref.task != reference:
+        if spec.optional and ref.subject not in volts:
+            volts[ref.subject] = scale.reference(dataset, ref.subject)
+        if not scale.gives(ref):
             person = dataset.subjects[ref.subject]
-            legs = leg_series(dataset.load(ref), person, spec, peaks.get(ref.subject, {}))
+            legs = leg_series(dataset.load(ref), person, spec, volts.get(ref.subject, {}))
             found[ref.subject] += [leg for leg in legs if leg.mask.any()]
         bars.advance()
     usable = {subject: legs for subject, legs in found.items() if legs}

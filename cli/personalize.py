@@ -40,7 +40,7 @@ def personalize(
     The folder holds global.safetensors, personal.safetensors, a copy of the one to serve as
     served.safetensors, and decision.json. To roll back, copy global over served.
     """
-    from kinefed.cli.legs import check_subjects, legs_of, windows_of
+    from kinefed.cli.legs import EmgScale, check_subjects, legs_of, windows_of
     from kinefed.cli.progress import Bars
     from kinefed.datasets import Dataset, UsageError, UsageReason
     from kinefed.models import ModelBundle, Provenance
@@ -67,7 +67,9 @@ def personalize(
         check_subjects(dataset, [subject])
         with Bars() as bars:
             # All recordings are for adapting, so that all may give the reference of envelopes.
-            legs = legs_of(dataset, [subject], model.spec, bars)[subject]
+            emg = EmgScale(own=True).reference(dataset, subject) if model.spec.optional else {}
+            scale = EmgScale(volts={subject: emg})
+            legs = legs_of(dataset, [subject], model.spec, bars, scale)[subject]
             windows = windows_of([legs], model.n_times)
             bars.stage("adapting", 1)
             personal = personalise(
@@ -86,7 +88,7 @@ def personalize(
             windows=len(windows),
             seed=seed,
         )
-        adapted = personal_bundle(model, personal, made)
+        adapted = personal_bundle(model, personal, made, emg)
         served = adapted if decision.adopt else model
         result: dict[str, Any] = {
             "subject": subject,

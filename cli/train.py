@@ -39,11 +39,13 @@ def train(
     """Train one model on everybody's recordings in one place.
 
     A fifth of the people (of the groups, where two ids are one person) is not learnt from: their
-    error decides when to stop. People of --holdout are not touched at all.
+    error decides when to stop. People of --holdout are not touched at all. With --emg envelopes are
+    a fraction of the peak over all of a person's own recordings; those who decide when to stop take
+    part in the training as well, so that their error is no test.
     """
     import numpy as np
 
-    from kinefed.cli.legs import check_subjects, legs_of, windows_of
+    from kinefed.cli.legs import EmgScale, check_subjects, legs_of, windows_of
     from kinefed.cli.progress import Bars, TrainProgress
     from kinefed.datasets import Dataset
     from kinefed.models import (
@@ -68,7 +70,7 @@ def train(
         kept_out = {dataset.subjects[s].group for s in check_subjects(dataset, words(holdout))}
         people = [s.id for s in dataset.subjects.values() if s.group not in kept_out]
         with Bars() as bars:
-            legs = legs_of(dataset, people, spec, bars)
+            legs = legs_of(dataset, people, spec, bars, EmgScale(own=True))
             judges = _judges(dataset, list(legs), np.random.default_rng(seed))
             learners = [s for s in legs if s not in judges]
             own = [leg for s in learners for leg in legs[s]]

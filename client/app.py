@@ -17,7 +17,6 @@ import numpy as np
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode
-from numpy.typing import NDArray
 
 from kinefed.client.config import ClientConfig
 from kinefed.client.data import LocalData, local_data
@@ -31,7 +30,7 @@ from kinefed.models import (
     to_vector,
     train_steps,
 )
-from kinefed.personalization import cluster_sums, descriptor_sums, nearest, standardised
+from kinefed.personalization import cluster_sums, descriptor_sums, standardised
 from kinefed.personalization.messages import (
     OUTBOUND,
     Absent,
@@ -76,26 +75,6 @@ def generator(seed: int, round_: int, key: str, model: str) -> np.random.Generat
 def network(setup_json: str) -> TorqueNetwork:
     """Build the network once per setup; every order overwrites all its weights."""
     return build_network(ModelSetup.from_json(setup_json))
-
-
-def clusters_of_windows(
-    local: LocalData,
-    centres: NDArray[np.float64],
-    z_mean: NDArray[np.float64],
-    z_std: NDArray[np.float64],
-) -> NDArray[np.intp]:
-    """Return the nearest cluster of each window's bout, -1 where it is in no bout.
-
-    Parameters
-    ----------
-    centres : (k * d,)
-        In standardised units; ``z_mean`` and ``z_std`` are (d,).
-    """
-    if not centres.size or not local.bouts:
-        return np.full(len(local.windows), -1, dtype=np.intp)
-    z = standardised(local.descriptors, z_mean, z_std)
-    of_bout = nearest(z, centres.reshape(-1, z.shape[1]))
-    return np.where(local.window_bout >= 0, of_bout[local.window_bout], -1)
 
 
 def answers(task_type: type[T]) -> Callable[[Answer[T]], Callable[[Message, Context], Message]]:
@@ -178,7 +157,7 @@ def train(task: TrainTask, local: LocalData, config: ClientConfig) -> Outbound:
     """Train the model of the order on this person's windows, or on those of one cluster."""
     windows = local.windows
     if task.cluster >= 0:
-        of = clusters_of_windows(local, task.centres, task.z_mean, task.z_std)
+        of = local.clusters(task.centres, task.z_mean, task.z_std)
         windows = windows.subset(np.flatnonzero(of == task.cluster))
     if not len(windows):
         return Absent(config.key, f"no windows for {task.model}")
@@ -211,6 +190,5 @@ def train(task: TrainTask, local: LocalData, config: ClientConfig) -> Outbound:
 def personalise(task: PersonaliseTask, local: LocalData, config: ClientConfig) -> Outbound:
     """Adapt to this person, gate, score; weights and estimates stay in the client's store."""
     module = ordered_network(task.setup, task.schema)
-    of = clusters_of_windows(local, task.centres, task.z_mean, task.z_std)
-    rows = personal_rows(module, task, local, of, config.key, FolderStore(config.store))
+    rows = personal_rows(module, task, local, FolderStore(config.store))
     return PersonalScores(config.key, json.dumps(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 
 from kinefed.client.errors import ClientError, ClientReason, NothingToLearnError
 from kinefed.datasets import Dataset
-from kinefed.personalization import Bout, bout_of_window, bouts, descriptor_table
+from kinefed.personalization import (
+    NO_CLUSTER,
+    Bout,
+    bout_of_window,
+    bouts,
+    descriptor_table,
+    nearest,
+    standardised,
+)
 from kinefed.personalization.setup import ModelSetup
 from kinefed.signals import LegSeries, LegSpec, Windows, emg_reference_of, leg_series, leg_sums
 
@@ -33,6 +42,8 @@ class LocalData:
         Stretches of movement with their descriptors.
     window_bout : (windows,) int
         Index into ``bouts`` of the bout that holds each window's last frame, -1 for none.
+    emg_reference
+        ``emg.<muscle>.<side>`` to the volts that envelopes are a fraction of.
     source
         Dataset folder, person and setup, as given to :func:`local_data`.
     """
@@ -41,6 +52,7 @@ class LocalData:
     windows: Windows
     bouts: tuple[Bout, ...]
     window_bout: NDArray[np.intp]
+    emg_reference: Mapping[str, float]
     source: tuple[Path, str, str]
 
     @property
@@ -54,31 +66,36 @@ class LocalData:
         return np.concatenate([np.stack([s.count, s.mean, s.m2]) for s in (x, y)], axis=1)
 
     def referenced(self, rows: NDArray[np.intp]) -> LocalData:
-        """Return the same windows with envelopes as a fraction of other recordings' peaks.
+        """Return the same windows with envelopes as a fraction of some recordings' peaks.
 
         Parameters
         ----------
         rows : (n,)
-            Windows of the adaptation recordings, which alone give the reference.
-
-        Raises
-        ------
-        ClientError
-            Where the windows would not be the same, because EMG that only some recordings have
-            covers fewer frames than the rest.
+            Windows of the adaptation recordings, which alone give the reference. With none there
+            is no reference, and the windows come without EMG.
         """
         if not ModelSetup.from_json(self.source[2]).n_optional:
             return self
-        other = local_data(*self.source, tuple(np.unique(self.windows.recording[rows]).tolist()))
-        for name in ("recording", "side", "frame"):
-            if not np.array_equal(getattr(self.windows, name), getattr(other.windows, name)):
-                raise ClientError(
-                    ClientReason.MODEL,
-                    "EMG and angles of the recordings do not cover the same frames",
-                    where=self.source[1],
-                    next_step="Cut the streams of each recording to the same times",
-                )
-        return other
+        return local_data(*self.source, tuple(np.unique(self.windows.recording[rows]).tolist()))
+
+    def clusters(
+        self,
+        centres: NDArray[np.float64],
+        z_mean: NDArray[np.float64],
+        z_std: NDArray[np.float64],
+    ) -> NDArray[np.intp]:
+        """Return the nearest cluster of each window's bout, `NO_CLUSTER` where it is in no bout.
+
+        Parameters
+        ----------
+        centres : (k * d,)
+            In standardised units; ``z_mean`` and ``z_std`` are (d,).
+        """
+        if not centres.size or not self.bouts:
+            return np.full(len(self.windows), NO_CLUSTER, dtype=np.intp)
+        z = standardised(self.descriptors, z_mean, z_std)
+        of_bout = nearest(z, centres.reshape(-1, z.shape[1]))
+        return np.where(self.window_bout >= 0, of_bout[self.window_bout], NO_CLUSTER)
 
 
 @lru_cache(maxsize=CACHED_PEOPLE)
@@ -94,7 +111,8 @@ def local_data(
     reference
         Keys of the recordings whose EMG envelopes' peaks are the reference of all envelopes. None:
         all of this person's, which is right only where none of them is a test: for the people
-        that a model is trained on. See :meth:`LocalData.referenced` for the others.
+        that a model is trained on, whose peak is the steadier the more recordings it is over.
+        See :meth:`LocalData.referenced` for the others.
 
     Raises
     ------
@@ -123,8 +141,9 @@ def local_data(
         raise NothingToLearnError(ClientReason.NOTHING, "no recording has the model's channels")
     windows = Windows(series, setup.window)
     found = tuple(bouts(series, spec))
+    of_window = bout_of_window(windows, found)
     place = (data, subject, setup_json)
-    return LocalData(tuple(series), windows, found, bout_of_window(windows, found), place)
+    return LocalData(tuple(series), windows, found, of_window, peaks, place)
 
 
 @lru_cache(maxsize=4)

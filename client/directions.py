@@ -1,9 +1,17 @@
-"""What a person adapts on, and what is then tested."""
+"""What a person adapts on, and what is then tested.
+
+EMG envelopes are a fraction of a reference that only adaptation recordings may give: a reference
+from the recording that is tested would tell how strong its own contractions will get. So a tested
+person has, for each direction, windows of their own (:func:`ways`), in which all recordings are
+scaled by the adaptation recordings of that direction. Whatever reads these windows, a global
+model or a personal one, the choice of a cluster or a score, takes them from there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +21,7 @@ from kinefed.signals import Windows
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
+Values = TypeVar("Values", FloatArray, IntArray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +71,52 @@ def directions(windows: Windows, protocol: str) -> list[Direction]:
     ]
 
 
-def each_direction(
-    local: LocalData, protocol: str, estimate: Callable[[LocalData], FloatArray]
-) -> FloatArray:
-    """Estimate a tested person's windows without a look at the recording that is tested.
+def ways(local: LocalData, protocol: str) -> tuple[tuple[Direction, LocalData], ...]:
+    """Return each direction with the person's data as that direction may see them.
 
-    A model that adapts to nobody still reads envelopes, and these are a fraction of a reference
-    that only adaptation recordings may give: so each direction is estimated with its own.
+    Parameters
+    ----------
+    local
+        The person; every direction's rows are those of ``local.windows``.
+    protocol
+        As in :func:`directions`.
+    """
+    return tuple(
+        (direction, local.referenced(direction.adapt))
+        for direction in directions(local.windows, protocol)
+    )
+
+
+def each_direction(
+    local: LocalData, protocol: str, estimate: Callable[[LocalData], Values]
+) -> Values:
+    """Work something out for a person's windows without a look at the recording that is tested.
 
     Parameters
     ----------
     local
         The person.
     protocol
-        As in `directions`.
+        As in :func:`directions`.
     estimate
-        Gives (windows, outputs) for all windows of the data it is called with.
+        Gives a new array (windows, ...) for all windows of the data it is called with: the
+        estimates of a model that adapts to nobody, or clusters.
+
+    Returns
+    -------
+    (windows, ...)
+        Tested windows as their direction sees them; of several directions that test a window the
+        last one counts. Someone with a single recording has no direction: all that could give a
+        reference is tested itself, so these windows are read without EMG.
     """
-    found = estimate(local)
-    for direction in directions(local.windows, protocol):
-        own = local.referenced(direction.adapt)
-        if own is not local:
+    every = ways(local, protocol)
+    nothing: IntArray = np.zeros(0, dtype=np.intp)
+    untested: list[IntArray] = [
+        direction.adapt for direction, _ in every if not len(direction.test)
+    ]
+    base = local.referenced(np.concatenate([nothing, *untested]))
+    found = estimate(base)
+    for direction, own in every:
+        if own is not base:
             found[direction.test] = estimate(own)[direction.test]
     return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kinefed.client.data import LocalData
-from kinefed.client.directions import Direction, FloatArray, IntArray, directions
+from kinefed.client.directions import Direction, FloatArray, IntArray, each_direction, ways
 from kinefed.client.errors import ClientError, ClientReason
 from kinefed.client.store import ClientStore
 from kinefed.models import ModelBundle, Provenance, TorqueNetwork, from_vector, predict
@@ -27,15 +29,13 @@ from kinefed.personalization import (
 from kinefed.personalization.bundles import global_bundle, personal_bundle
 from kinefed.personalization.messages import PersonaliseTask
 from kinefed.personalization.setup import ModelSetup, unpack_scaling
-from kinefed.signals import Scaling, Windows
+from kinefed.signals import Scaling
 
 
 def personal_rows(
     module: TorqueNetwork,
     task: PersonaliseTask,
     local: LocalData,
-    clusters: IntArray,
-    key: str,
     store: ClientStore,
 ) -> list[dict[str, Any]]:
     """Carry out an order to personalise.
@@ -48,12 +48,11 @@ def personal_rows(
         The order.
     local
         This person's windows and bouts.
-    clusters : (windows,) int
-        Nearest cluster of each window, -1 in no bout.
-    key
-        This client's pseudonym.
     store
-        Keeps the personal weights and the estimates, which do not leave the device.
+        Keeps the models and the estimates, which do not leave the device:
+        ``global/round-<r>/<model>.safetensors`` as it came,
+        ``personal/round-<r>/<method>/<direction>/<model>.safetensors`` adapted from it, whether
+        the gate adopted it or not, and ``estimates/<method>.npy``.
 
     Returns
     -------
@@ -64,22 +63,21 @@ def personal_rows(
     settings = [TransferConfig.from_dict(s) for s in json.loads(task.transfer or "[]")]
     work = _Work.of(module, task, local, store if len(settings) == 1 else None)
     work.keep_globals(globals_)
-    pooled = np.full(len(local.windows), NO_CLUSTER)
-    variants = [("fedavg", {POOLED: globals_[POOLED]}, pooled)]
+    variants = [("fedavg", {POOLED: globals_[POOLED]})]
     if len(globals_) > 1:
-        variants.append(("task-clusters", globals_, clusters))
+        variants.append(("task-clusters", globals_))
     rows: list[dict[str, Any]] = []
-    for method, candidates, of in variants:
-        shared = work.served_globally(candidates, of)
-        work.keep(method, shared)
+    for method, candidates in variants:
+        work.keep(method, work.served_globally(candidates))
         for index, setting in enumerate(settings):
             config = PersonalConfig(setting, GateConfig(task.margin, task.caution))
             rows += [
                 {"method": f"{method}+transfer", "setting": index, **row}
-                for row in work.adapted(method, candidates, of, shared, config)
+                for row in work.adapted(method, candidates, config)
             ]
     if len(globals_) > 1 and rows:
-        rows[-1]["bouts"] = _bouts_by_task(local, clusters)
+        seen = each_direction(local, task.protocol, lambda own: work.clusters(own, globals_))
+        rows[-1]["bouts"] = _bouts_by_task(local, seen)
     return rows
 
 
@@ -107,8 +105,8 @@ class _Work:
     module: TorqueNetwork
     setup: ModelSetup
     scaling: Scaling
-    windows: Windows
-    ways: tuple[tuple[Direction, Windows], ...]
+    local: LocalData
+    ways: tuple[tuple[Direction, LocalData], ...]
     task: PersonaliseTask
     store: ClientStore | None
 
@@ -121,12 +119,14 @@ class _Work:
         store: ClientStore | None,
     ) -> _Work:
         setup = ModelSetup.from_json(task.setup)
-        ways = tuple(
-            (direction, local.referenced(direction.adapt).windows)
-            for direction in directions(local.windows, task.protocol)
-        )
         scaling = unpack_scaling(task.scaling, setup)
-        return cls(module, setup, scaling, local.windows, ways, task, store)
+        return cls(module, setup, scaling, local, ways(local, task.protocol), task, store)
+
+    def clusters(self, own: LocalData, candidates: dict[str, FloatArray]) -> IntArray:
+        """Return the cluster of each window, `NO_CLUSTER` where there is the pooled model only."""
+        if len(candidates) == 1:
+            return np.full(len(own.windows), NO_CLUSTER, dtype=np.intp)
+        return own.clusters(self.task.centres, self.task.z_mean, self.task.z_std)
 
     def keep(self, method: str, estimate: FloatArray) -> None:
         """Keep estimates for the person's own eyes (and, in a simulation, the researcher's)."""
@@ -148,63 +148,72 @@ class _Work:
                 place = f"global/round-{self.task.round}/{name}.safetensors"
                 self.store.write(place, self.bundle(name, vector).to_bytes())
 
-    def _keep_personal(self, method: str, way: tuple[Direction, Windows], found: Personal) -> None:
+    def _keep_personal(
+        self, method: str, way: tuple[Direction, LocalData], of: IntArray, found: Personal
+    ) -> None:
         if self.store is None:
             return
-        direction, windows = way
+        direction, own = way
         for name, model in found.models.items():
+            users = [k for k, entry in found.choice.clusters.items() if entry.model == name]
+            used = direction.adapt[np.isin(of[direction.adapt], users)]
             made = Provenance(
-                recordings=len(np.unique(windows.recording[direction.adapt])),
-                windows=len(direction.adapt),
+                recordings=len(np.unique(own.windows.recording[used])),
+                windows=len(used),
                 seed=self.task.seed,
             )
-            adapted = personal_bundle(self.bundle(name, found.globals_[name]), model, made)
+            parent = self.bundle(name, found.globals_[name])
+            adapted = personal_bundle(parent, model, made, own.emg_reference)
             place = f"personal/round-{self.task.round}/{method}/{direction.name}/{name}.safetensors"
             self.store.write(place, adapted.to_bytes())
 
-    def _predict(self, windows: Windows, vector: FloatArray, rows: IntArray) -> FloatArray:
+    def _predict(self, own: LocalData, vector: FloatArray, rows: IntArray) -> FloatArray:
         from_vector(self.module, vector)
-        return predict(self.module, windows.subset(rows), self.scaling)
+        return predict(self.module, own.windows.subset(rows), self.scaling)
 
-    def served_globally(self, candidates: dict[str, FloatArray], of: IntArray) -> FloatArray:
-        """Estimate every window by the global model of its cluster, (windows, outputs)."""
-        estimate = np.empty((len(self.windows), self.windows.n_outputs), dtype=np.float32)
-        every = Direction("", np.arange(0), np.arange(len(self.windows)))
-        for direction, windows in ((every, self.windows), *self.ways):
-            if windows is self.windows and direction is not every:
-                continue  # the same signals: no other reference of envelopes
-            for cluster in np.unique(of[direction.test]).tolist():
-                rows = direction.test[of[direction.test] == cluster]
-                estimate[rows] = self._predict(windows, candidates[cluster_model(cluster)], rows)
+    def _served(
+        self, own: LocalData, of: IntArray, vector: Callable[[int], FloatArray], rows: IntArray
+    ) -> FloatArray:
+        """Estimate some windows, each by the weights that serve its cluster, (rows, outputs)."""
+        estimate = np.empty((len(rows), own.windows.n_outputs), dtype=np.float32)
+        for cluster in np.unique(of[rows]).tolist():
+            part = of[rows] == cluster
+            estimate[part] = self._predict(own, vector(cluster), rows[part])
         return estimate
 
+    def served_globally(self, candidates: dict[str, FloatArray]) -> FloatArray:
+        """Estimate every window by the global model of its cluster, (windows, outputs)."""
+        rows = np.arange(len(self.local.windows))
+
+        def estimate(own: LocalData) -> FloatArray:
+            of = self.clusters(own, candidates)
+            return self._served(own, of, lambda k: candidates[cluster_model(k)], rows)
+
+        return each_direction(self.local, self.task.protocol, estimate)
+
     def adapted(
-        self,
-        method: str,
-        candidates: dict[str, FloatArray],
-        of: IntArray,
-        shared: FloatArray,
-        config: PersonalConfig,
+        self, method: str, candidates: dict[str, FloatArray], config: PersonalConfig
     ) -> list[dict[str, Any]]:
         """Adapt and score in every direction; keep weights and estimates in the store."""
-        ungated, gated = (np.full_like(shared, np.nan) for _ in range(2))
+        shape = (len(self.local.windows), self.local.windows.n_outputs)
+        ungated, gated = (np.full(shape, np.nan, dtype=np.float32) for _ in range(2))
         rows = []
-        for direction, windows in self.ways:
+        for direction, own in self.ways:
+            of, test = self.clusters(own, candidates), direction.test
             personal = personalise(
                 self.module,
                 candidates,
-                windows.subset(direction.adapt),
+                own.windows.subset(direction.adapt),
                 self.scaling,
                 config,
                 self.task.seed,
                 of[direction.adapt],
             )
-            for cluster in np.unique(of[direction.test]).tolist():
-                test = direction.test[of[direction.test] == cluster]
-                ungated[test] = self._predict(windows, personal.vector(cluster, gated=False), test)
-                gated[test] = self._predict(windows, personal.vector(cluster), test)
-            self._keep_personal(method, (direction, windows), personal)
-            rows.append(self._row(direction, personal, shared, ungated, gated))
+            shared = self._served(own, of, lambda k: candidates[cluster_model(k)], test)
+            ungated[test] = self._served(own, of, partial(personal.vector, gated=False), test)
+            gated[test] = self._served(own, of, personal.vector, test)
+            self._keep_personal(method, (direction, own), of, personal)
+            rows.append(self._row(direction, personal, shared, ungated[test], gated[test]))
         self.keep(f"{method}+transfer-ungated", ungated)
         self.keep(f"{method}+transfer", gated)
         return rows
@@ -217,14 +226,14 @@ class _Work:
         ungated: FloatArray,
         gated: FloatArray,
     ) -> dict[str, Any]:
-        _, y, _ = self.windows.gather(direction.test)
+        _, y, _ = self.local.windows.gather(direction.test)
         models = personal.models
         return {
             "direction": direction.name,
             "frames": len(direction.test),
-            "global_rmse": _rmse(y, shared[direction.test]),
-            "rmse": _rmse(y, ungated[direction.test]),
-            "gated_rmse": _rmse(y, gated[direction.test]),
+            "global_rmse": _rmse(y, shared),
+            "rmse": _rmse(y, ungated),
+            "gated_rmse": _rmse(y, gated),
             "adopted": any(m.decision.adopt for m in models.values()),
             "reason": {n: str(m.decision.reason) for n, m in models.items()},
             "steps": {n: m.steps for n, m in models.items()},

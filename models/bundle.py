@@ -55,6 +55,9 @@ class ModelBundle:
         Finite numbers by name, for example ``{"rmse_nm_per_kg.knee": 0.14}``.
     units
         Unit of each channel and output that the weights were trained in.
+    emg_reference
+        ``emg.<muscle>.<side>`` to the wearer's reference in volts, from the recordings that a
+        personal model was adapted on. It is one wearer's own: a shared model has none.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class ModelBundle:
     provenance: Provenance = field(default_factory=Provenance)
     metrics: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    emg_reference: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         vector = np.array(self.vector, dtype=np.float32)
@@ -83,6 +87,9 @@ class ModelBundle:
         if set(units) != set(every):
             odd = sorted(set(units) ^ set(every))[0]
             raise bad_field("units", f"{odd!r} is not both a channel and given a unit")
+        for channel, volts in self.emg_reference.items():
+            if not (channel.startswith("emg.") and 0.0 < volts < float("inf")):
+                raise bad_field(f"emg_reference.{channel}"[:80], f"{volts} V is no reference")
         size = vector_size(self._skeleton())
         if vector.shape != (size,):
             raise BundleError(
@@ -182,6 +189,8 @@ class ModelBundle:
             "provenance": self.provenance.to_dict(),
             "metrics": dict(self.metrics),
         }
+        if self.emg_reference:  # left out where empty: older bundles keep their digest
+            metadata["emg_reference"] = dict(self.emg_reference)
         return pack(tensors, metadata)
 
     @classmethod
@@ -229,6 +238,9 @@ class ModelBundle:
             ),
             metrics=fields.numbers(raw, "metrics", where),
             units=fields.words(raw, "units", where),
+            emg_reference=(
+                fields.numbers(raw, "emg_reference", where) if "emg_reference" in raw else {}
+            ),
         )
 
     def save(self, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kinefed.models import ModelBundle, Provenance
@@ -37,7 +38,12 @@ def global_bundle(
     )
 
 
-def personal_bundle(parent: ModelBundle, personal: PersonalModel, made: Provenance) -> ModelBundle:
+def personal_bundle(
+    parent: ModelBundle,
+    personal: PersonalModel,
+    made: Provenance,
+    emg_reference: Mapping[str, float],
+) -> ModelBundle:
     """Pack an adapted model beside the one it was adapted from.
 
     Parameters
@@ -49,10 +55,13 @@ def personal_bundle(parent: ModelBundle, personal: PersonalModel, made: Provenan
     made
         What it was adapted on: dataset, recordings, windows and seed; the rest follows from
         `parent`.
+    emg_reference
+        What envelopes were a fraction of, ``emg.<muscle>.<side>`` to volts: frozen from here on.
     """
     return replace(
         parent,
         vector=personal.vector,
+        emg_reference=dict(emg_reference),
         provenance=replace(
             parent.provenance,
             parent=parent.digest,

@@ -29,11 +29,12 @@ _DERIVED = {"velocity": 1, "acceleration": 2}
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A wanted channel: the stream and column it comes from, and the steps between."""
+    """A wanted channel: its stream and column, the steps between; EMG may lack its reference."""
 
     stream: str
     column: ChannelName
     steps: tuple[Step, ...]
+    scaled: bool = True
 
 
 def leg_series(
@@ -67,7 +68,7 @@ def leg_series(
     emg_reference
         ``emg.<muscle>.<side>`` to the wearer's reference in volts, from a calibration or
         adaptation recording (`emg_reference_of`), never from this one. A muscle that is not in
-        it has no envelope; an empty mapping takes part without EMG.
+        it has no envelope; an empty mapping takes part without EMG. Frames do not depend on it.
 
     Returns
     -------
@@ -133,9 +134,11 @@ def _leg(
     for i, source in enumerate(sources[n_inputs:], start=n_inputs):
         if source is not None and not np.isfinite(_raw(recording, source)).all():
             sources[i] = None
-    if None in labels or None in sources[:n_inputs]:
+    if None in labels or any(s is None or not s.scaled for s in sources[:n_inputs]):
         return None
+    # EMG without a reference counts here, so that two references give the same frames.
     used = {s.stream for s in [*labels, *sources] if s is not None}
+    sources = [s if s is None or s.scaled else None for s in sources]
     start_s = max(recording.streams[name].start_s for name in used)
     end_s = min(_last_s(recording.streams[name]) for name in used)
     frames = int(np.floor((end_s - start_s) * spec.rate_hz + _SAME_SAMPLE)) + 1
@@ -222,7 +225,7 @@ def _source(
                 "(emg_reference_of), or {} to go without EMG",
             )
         if str(found.column) not in emg_reference:
-            return None
+            return replace(found, scaled=False)
         # All references of the leg in one step, so that its muscles are filtered together.
         references = {
             str(replace(ChannelName.parse(c), kind="envelope")): v for c, v in emg_reference.items()
@@ -291,7 +294,6 @@ def _at(stream: Stream, values: Samples, time_s: Samples) -> NDArray[np.float64]
 
 def _in_gap(recording: Recording, used: set[str], time_s: Samples) -> BoolArray:
     inside = np.zeros(len(time_s), bool)
-    for gap in recording.gaps:
-        if gap.stream in used:
-            inside |= (time_s >= gap.start_s) & (time_s <= gap.end_s)
+    for gap in (gap for gap in recording.gaps if gap.stream in used):
+        inside |= (time_s >= gap.start_s) & (time_s <= gap.end_s)
     return inside

@@ -59,7 +59,7 @@ def test_flower_knows_every_setting_and_its_default():
 
     app = PROJECT["tool"]["flwr"]["app"]
     defaults = FederationConfig().to_run_config()
-    # Types too: 0 equals 0.0, but Flower tells them apart and so does the config.
+    # Types too: 0 equals 0.0 in Python, but a decimal is refused where a whole number belongs.
     assert {k: (type(v), v) for k, v in app["config"].items()} == {
         k: (type(v), v) for k, v in defaults.items()
     }, "\n".join(f"{k} = {v!r}" for k, v in defaults.items() if app["config"].get(k) != v)

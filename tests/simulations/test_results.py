@@ -28,8 +28,8 @@ TRUTH = {
 ERRORS = {
     ("trees", 0, "S01"): ((1.0, 3.0), (2.0, 2.0)),
     ("trees", 0, "S02"): ((1.0, 1.0), (4.0, 4.0)),
-    ("trees", 1, "S01"): ((3.0, 3.0), (2.0, 2.0)),
-    ("trees", 1, "S02"): ((1.0, 1.0), (6.0, 6.0)),
+    ("trees", 1, "S01"): ((1.0, 1.0), (2.0, 2.0)),
+    ("trees", 1, "S02"): ((3.0, 3.0), (6.0, 6.0)),
 }
 ROOT5 = math.sqrt(5.0)  # RMSE of errors 1, 1, 3, 3
 
@@ -125,7 +125,7 @@ def test_the_summary_averages_over_people_then_seeds(run: StudyConfig, arm: Data
     rows = {r["joint"]: r for r in summary["rows"]}
     assert list(rows) == ["hip", "knee", "mean"]
     hip, knee, mean = rows["hip"], rows["knee"], rows["mean"]
-    # By seed: hip (sqrt 5 + 1) / 2 and (3 + 1) / 2, knee (2 + 4) / 2 and (2 + 6) / 2.
+    # By seed: hip (sqrt 5 + 1) / 2 and (1 + 3) / 2, knee (2 + 4) / 2 and (2 + 6) / 2.
     by_seed = [(ROOT5 + 1) / 2, 2.0]
     assert hip["rmse_nm_per_kg"] == pytest.approx(sum(by_seed) / 2)
     assert hip["seed_sd"] == pytest.approx(abs(by_seed[0] - by_seed[1]) / math.sqrt(2))
@@ -134,13 +134,14 @@ def test_the_summary_averages_over_people_then_seeds(run: StudyConfig, arm: Data
     assert mean["rmse_nm_per_kg"] == pytest.approx(
         (hip["rmse_nm_per_kg"] + knee["rmse_nm_per_kg"]) / 2
     )
-    assert hip["mae_nm_per_kg"] == pytest.approx(((2.0 + 1.0) / 2 + (3.0 + 1.0) / 2) / 2)
+    assert hip["mae_nm_per_kg"] == pytest.approx(((2.0 + 1.0) / 2 + (1.0 + 3.0) / 2) / 2)
     # Of two people, a quarter of all draws is twice the same one: the interval is the two of them.
     assert hip["ci95_rmse"] == pytest.approx([1.0, (ROOT5 + 3.0) / 2])
     assert knee["ci95_rmse"] == pytest.approx([2.0, (4.0 + 6.0) / 2])
-    assert (hip["worst_person"], hip["worst_rmse_nm_per_kg"]) == ("S01", 3.0)
+    # The first seed's worst at the hip is S01.
+    assert (hip["worst_person"], hip["worst_rmse_nm_per_kg"]) == ("S02", 3.0)
     assert (knee["worst_person"], knee["worst_rmse_nm_per_kg"]) == ("S02", 6.0)
-    assert (mean["worst_person"], mean["worst_rmse_nm_per_kg"]) == ("S02", 3.5)
+    assert (mean["worst_person"], mean["worst_rmse_nm_per_kg"]) == ("S02", 4.5)
     for row in rows.values():
         assert (row["method"], row["network"]) == ("trees", "")
         assert (row["people"], row["seeds"]) == (2, 2)

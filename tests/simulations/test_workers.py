@@ -179,17 +179,19 @@ def test_arguments_that_cannot_be_sent_leave_the_pool_usable(pool: WorkerPool) -
 def test_after_a_failure_no_old_result_turns_up(pool: WorkerPool, tmp_path: Path) -> None:
     """Jobs that ran or waited when another failed are ended; the next call sees its own only."""
     running, never = tmp_path / "running", tmp_path / "never"
+    before = pool.pids
 
     def jobs() -> Iterator[tuple[Path, float, int]]:
-        yield (running, 0.3, -1)
+        yield (running, 0.5, -1)
         until(running.exists, "the first job to begin")
         yield (tmp_path / "no" / "folder", 0.0, -2)  # touch() fails
-        yield (tmp_path / "next", 0.3, -3)  # begun in place of the one that failed
+        yield (tmp_path / "next", 0.5, -3)  # begun in place of the one that failed
         yield (never, 0.0, -4)
 
     with pytest.raises(FileNotFoundError):
         pool.map(pool_jobs.later, jobs())
-    time.sleep(0.5)  # by now the first would have ended, had it been left to run
+    assert not set(pool.pids) & set(before), "both were in jobs that nobody waits for"
+    time.sleep(0.6)  # by now they would have answered, had they been left to run
     results = [(tmp_path / f"{i}", 0.0, i) for i in range(6)]
     assert pool.map(pool_jobs.later, results) == list(range(6))
     assert not never.exists()
@@ -245,11 +247,12 @@ def test_neither_ctrl_c_nor_a_kill_leaves_a_process(tmp_path: Path, how: signal.
     script.write_text(STUDY)
     # Stands in for the real one, for the same reason.
     (tmp_path / "torch.py").write_text("def set_num_threads(n): pass")
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     parent = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         start_new_session=True,  # its own process group, which is then empty of all but its own
     )
     try:
