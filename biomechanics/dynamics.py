@@ -16,6 +16,7 @@ from scipy.interpolate import make_interp_spline
 from kinefed.biomechanics.engine import Dynamics, Engine, Model, external
 from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.datasets.types import FloatArray
+from kinefed.signals.errors import SignalError, SignalReason
 from kinefed.signals.filters import forward_backward, low_pass_sos
 
 # Coordinate to the moment's name and sign. Labels are positive for extension, plantarflexion and
@@ -32,6 +33,8 @@ _MOMENTS: dict[str, tuple[str, float]] = {
     "elbow_flexion": ("elbow", -1.0),
     "wrist_flexion": ("wrist", -1.0),
 }
+# Of the spline: a quintic, so that the second derivative is smooth.
+_DEGREE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,32 @@ class Wrench:
         (frames, 3) m: where it acts; not read where the force is zero.
     free_moment
         N m: (frames,) about the vertical or (frames, 3), or None.
+
+    Raises
+    ------
+    UsageError
+        ``bad_argument`` for other shapes, for a force or moment that is not finite, and for a
+        point that is not where there is a force.
     """
 
     on: str
     force: FloatArray
     point: FloatArray
     free_moment: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        force, point = (np.asarray(x, dtype=np.float64) for x in (self.force, self.point))
+        moment = np.zeros(len(force)) if self.free_moment is None else np.asarray(self.free_moment)
+        if force.ndim != 2 or force.shape != (len(force), 3) or point.shape != force.shape:
+            raise _bad(f"force of {force.shape} at points of {point.shape}", self.on)
+        if moment.shape not in (force.shape, force.shape[:1]):
+            raise _bad(f"free moment of {moment.shape} with force of {force.shape}", self.on)
+        loaded = np.any(force != 0.0, axis=1)
+        for what, x in (("force", force), ("free moment", moment), ("point", point[loaded])):
+            if not np.isfinite(x).all():
+                raise _bad(f"the {what} is not finite in some frames", self.on)
+        object.__setattr__(self, "force", force)
+        object.__setattr__(self, "point", np.where(loaded[:, None], point, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +156,19 @@ def differentiate(
         ``rate_too_low`` for the cut-off, ``too_short`` or ``not_finite`` for the filter.
     """
     smooth = np.asarray(q, dtype=np.float64)
+    if len(smooth) <= _DEGREE or not np.isfinite(smooth).all():
+        short = len(smooth) <= _DEGREE
+        raise SignalError(
+            SignalReason.TOO_SHORT if short else SignalReason.NOT_FINITE,
+            f"{len(smooth)} frames" if short else "some coordinates are not finite",
+            where="differentiate",
+            next_step=f"Give more than {_DEGREE} frames, and fill gaps first",
+        )
     if cutoff_hz is not None:
         sos = low_pass_sos("joint_torques", cutoff_hz, 2, rate_hz)
         smooth = forward_backward(sos, smooth, "joint_torques")
     time_s = np.arange(len(smooth)) / rate_hz
-    spline = make_interp_spline(time_s, smooth, k=5)
+    spline = make_interp_spline(time_s, smooth, k=_DEGREE)
     return smooth, np.asarray(spline(time_s, 1)), np.asarray(spline(time_s, 2))
 
 
@@ -155,9 +186,7 @@ def torques_of(dynamics: Dynamics, wrenches: Iterable[Wrench], mass_kg: float) -
     """
     tau = dynamics.tau.copy()
     for wrench in wrenches:
-        loaded = np.any(wrench.force != 0.0, axis=-1, keepdims=True)
-        point = np.where(loaded, wrench.point, 0.0)
-        tau -= external(dynamics, wrench.on, wrench.force, point, wrench.free_moment)
+        tau -= external(dynamics, wrench.on, wrench.force, wrench.point, wrench.free_moment)
     names = {
         j: label
         for j, name in enumerate(dynamics.coordinates)
@@ -217,6 +246,15 @@ def joint_torques(
     engine = body if isinstance(body, Engine) else Engine(body)
     dynamics = engine.inverse(*differentiate(q, rate_hz, cutoff_hz))
     return torques_of(dynamics, wrenches, engine.body.params.mass_kg)
+
+
+def _bad(what: str, on: str) -> UsageError:
+    return UsageError(
+        UsageReason.BAD_ARGUMENT,
+        what,
+        where=f"force on {on!r}",
+        next_step="Give (frames, 3) N and m, zero force where there is no contact",
+    )
 
 
 def _label(coordinate: str) -> tuple[str, float] | None:

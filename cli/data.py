@@ -9,7 +9,7 @@ import click
 import typer
 from typer.core import TyperCommand
 
-from kinefed.cli.output import JsonFlag, emit, figure, note, only_json, show_table
+from kinefed.cli.output import JsonFlag, emit, figure, note, only_json, show_table, words
 
 if TYPE_CHECKING:
     from kinefed.datasets import Dataset, Recording
@@ -211,3 +211,63 @@ def check(
         note(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {folder}")
         raise typer.Exit(BAD_DATA)
     note(f"{folder}: no faults")
+
+
+@app.command("simulate")
+def simulate(
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="New dataset folder.")],
+    people: Annotated[int, typer.Option(help="How many virtual people.")] = 20,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks, comma-separated.", show_default="all")
+    ] = None,
+    takes: Annotated[int, typer.Option(help="Recordings of each task.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Length of each recording.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed, the same people.")] = 1,
+    patterns: Annotated[
+        str | None,
+        typer.Option(help="Gait patterns, in turn over the people.", show_default="healthy"),
+    ] = None,
+    rate: Annotated[float, typer.Option(metavar="HZ", help="Frames a second.")] = 100.0,
+    raw_emg: Annotated[
+        bool, typer.Option("--raw-emg", help="Raw EMG at 1 kHz instead of envelopes.")
+    ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make a dataset folder DEST of virtual people; the same command goes on after an interruption.
+
+    Their motion, forces, joint torques, muscle activity and IMUs agree with one another.
+    """
+    from kinefed.cli.progress import Bars
+    from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+    from kinefed.simulations.workers import WorkerPool, available_cores
+
+    chosen = {"tasks": words(tasks), "patterns": words(patterns)}
+    config = CohortConfig(
+        people=people,
+        takes=takes,
+        minutes=minutes,
+        seed=seed,
+        rate_hz=rate,
+        raw_emg=raw_emg,
+        **{name: value for name, value in chosen.items() if value},
+    )
+    with only_json(json), Bars() as bars, WorkerPool(processes or available_cores()) as pool:
+        bars.stage("people", people)
+        dataset = generate_cohort(config, dest, pool, bars.advance)
+    found = {
+        "dataset": str(dataset.path),
+        "name": dataset.info.name,
+        "people": len(dataset.subjects),
+        "recordings": len(dataset.refs),
+        "tasks": list(dataset.tasks),
+    }
+    if json:
+        emit(found)
+    else:
+        note(
+            f"{dest}: {found['people']} virtual people, {found['recordings']} recordings, "
+            f"tasks {', '.join(dataset.tasks)}; see `kinefed data inspect {dest}`"
+        )

@@ -186,5 +186,25 @@ def test_what_cannot_be_computed_is_refused(engine):
     with pytest.raises(SignalError) as caught:
         joint_torques(engine, q[:5], 100.0, [])
     assert caught.value.reason is SignalReason.TOO_SHORT
+    for frames in (q[:5], q[:6] * np.nan):
+        with pytest.raises(SignalError, match=r"5 frames|not finite"):
+            differentiate(frames, 100.0, None)
     with pytest.raises(UsageError, match="'hand'"):
         joint_torques(engine, q, 100.0, [Wrench("hand", np.zeros((FRAMES, 3)), q[:, :3])])
+
+
+@pytest.mark.parametrize(
+    ("force", "point", "moment", "match"),
+    [
+        (np.ones((4, 2)), np.ones((4, 2)), None, "force of"),
+        (np.ones(3), np.ones(3), None, "force of"),
+        (np.ones((4, 3)), np.ones((5, 3)), None, "points of"),
+        (np.ones((4, 3)), np.ones((4, 3)), np.ones((4, 2)), "free moment of"),
+        (np.full((4, 3), np.nan), np.ones((4, 3)), None, "force is not finite"),
+        (np.ones((4, 3)), np.full((4, 3), np.nan), None, "point is not finite"),
+        (np.ones((4, 3)), np.ones((4, 3)), np.full(4, np.inf), "free moment is not finite"),
+    ],
+)
+def test_a_force_that_is_none_is_refused(force, point, moment, match):
+    with pytest.raises(UsageError, match=match):
+        Wrench("r", force, point, moment)

@@ -252,8 +252,11 @@ def test_frames_are_those_that_all_used_streams_cover():
     for leg in legs:
         assert leg.n_frames == 150  # 0.1 s to 1.599 s
         assert leg.y[0, 0] == pytest.approx(0.1 if leg.side == "l" else -0.1)
+    # A wearer without an EMG reference has the same frames as one with it.
     legs = leg_series(make(streams={"emg": cut}), SUBJECT, SPEC, {})
-    assert legs[0].n_frames == 200
+    assert [leg.n_frames for leg in legs] == [150, 150]
+    legs = leg_series(make(streams={"emg": None}), SUBJECT, SPEC, {})
+    assert [leg.n_frames for leg in legs] == [200, 200]
 
 
 def test_a_missing_channel_is_looked_for_on_the_midline_and_mirrored():

@@ -1,0 +1,246 @@
+"""Fit the style of a task once to published movement.
+
+``python -m kinefed.simulations.cohort.calibrate walk_normal`` starts from that task's numbers in
+``styles.toml``, fits them for one standard person and rewrites them there. It takes some minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinefed.biomechanics.anthropometry import body_parameters
+from kinefed.biomechanics.body import COORDINATES, Body
+from kinefed.biomechanics.engine import Engine, external
+from kinefed.datasets.types import FloatArray
+from kinefed.simulations.cohort.contact import GRAVITY
+from kinefed.simulations.cohort.gait import STYLE_KEYS, plan_walk, regular_steps
+from kinefed.simulations.cohort.kinematics import LegGeometry
+from kinefed.simulations.cohort.motion import Labels, Motion, realise
+from kinefed.simulations.cohort.references import GRID, Reference, reference
+from kinefed.simulations.cohort.style import Style, styles, unit_of
+
+_PROBE = 0.02
+_RATE_HZ = 100.0
+# The middle of adults' sizes.
+_STANDARD = ("m", 1.75, 75.0)
+# What may not be fitted away: the foot's events stay in their order, trunk and pelvis move as
+# little as a person's do, the knee never locks.
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "stance": (0.605, 0.68),
+    "flat": (0.05, 0.13),
+    "lift": (0.24, 0.46),
+    "pitch_strike": (0.05, 0.45),
+    "pitch_opposite": (-0.7, -0.12),
+    "pitch_off": (-1.3, -0.6),
+    "rate_strike": (-5.0, 0.0),
+    "rate_opposite": (-4.0, -0.5),
+    "rate_off": (-7.0, 0.0),
+    "cop_flat": (0.02, 0.45),
+    "cop_mid": (0.2, 0.9),
+    "cop_lift": (-0.6, 0.3),
+    "cop_opposite": (-0.3, 0.7),
+    "cop_off": (0.0, 0.9),
+    "knee_strike": (0.13, 0.6),
+    "knee_load": (0.15, 0.6),
+    "knee_mid": (0.13, 0.6),
+    "knee_late": (0.13, 0.5),
+    "at_load": (0.18, 0.36),
+    "at_mid": (0.45, 0.65),
+    "at_late": (0.7, 0.9),
+    "tilt": (0.03, 0.25),
+    "tilt_c": (-0.025, 0.025),
+    "tilt_s": (-0.025, 0.025),
+    "lean": (-0.08, 0.12),
+    "lean_c": (-0.015, 0.015),
+    "lean_s": (-0.015, 0.015),
+    "list_c": (-0.12, 0.12),
+    "list_s": (-0.12, 0.12),
+    "bend_c": (-0.1, 0.1),
+    "bend_s": (-0.1, 0.1),
+    "out_0": (-0.06, 0.12),
+    "out_1": (-0.06, 0.12),
+    "out_2": (-0.06, 0.12),
+}
+
+
+@dataclass(frozen=True)
+class Walker:
+    """The standard person, walking."""
+
+    leg: LegGeometry
+    engine: Engine
+    mass_kg: float
+
+    @classmethod
+    def standard(cls) -> Walker:
+        """Build the person that styles are fitted for."""
+        params = body_parameters(*_STANDARD)
+        return cls(LegGeometry.of(params), Engine(Body(params)), params.mass_kg)
+
+    def stride(self, style: Style) -> tuple[Motion, FloatArray, FloatArray]:
+        """Walk one stride from the right foot's contact.
+
+        Returns
+        -------
+        motion
+            The stride.
+        torque
+            (frames, 16) N m/kg, minus the generalised force: extension, plantarflexion and
+            abduction positive in the columns of the legs.
+        clearance
+            (frames,): of the lower of the right foot's heel and ball, in m.
+        """
+        stride_s = style.stride_s(self.leg)
+        count = 16
+        steps = regular_steps(
+            {key: np.full(count, value) for key, value in style.values.items()},
+            np.full(count, 0.5 * stride_s),
+            np.full(count, 0.5 * stride_s * style.speed_m_s(self.leg)),
+            np.full(count, style.width * self.leg.standing_m),
+            -3.0 * stride_s,
+        )
+        margin = round(1.2 * stride_s * _RATE_HZ)
+        frames = round(stride_s * _RATE_HZ)
+        time_s = np.arange(-margin, frames + margin) / _RATE_HZ
+        motion = realise(
+            plan_walk(time_s, steps, self.leg),
+            self.leg,
+            self.engine,
+            self.mass_kg,
+            slice(margin, margin + frames),
+            Labels.of_one("walk", np.zeros(len(time_s), dtype=np.int32)),
+        )
+        dynamics = self.engine.inverse(motion.q, motion.qd, motion.qdd)
+        tau = dynamics.tau.copy()
+        for i, side in enumerate("rl"):
+            tau -= external(
+                dynamics, side, motion.force[:, i], motion.cop[:, i], motion.free_moment[:, i]
+            )
+        clearance = np.minimum(dynamics.points["heel_r"][:, 2], dynamics.points["ball_r"][:, 2])
+        return motion, -tau / self.mass_kg, clearance
+
+
+def misfit(walker: Walker, style: Style, target: Reference) -> FloatArray:
+    """Differences from the reference and violations of limits, each over its tolerance."""
+    motion, torque, clearance = walker.stride(style)
+    frames = len(motion.q)
+    at = (GRID * frames).astype(int)
+    weight = walker.mass_kg * GRAVITY
+    parts = []
+    for name, (curve, tolerance) in target.angles.items():
+        parts.append((motion.q[at, COORDINATES.index(name)] - curve) / tolerance)
+    for name, (curve, tolerance) in target.moments.items():
+        parts.append((torque[at, COORDINATES.index(name)] - curve) / tolerance)
+    for column, (curve, tolerance) in target.forces.items():
+        parts.append((motion.force[at, 0, column] / weight - curve) / tolerance)
+    load = motion.force[:, :, 2]
+    grip = np.linalg.norm(motion.force[:, :, :2], axis=2) / np.maximum(load, 0.05 * weight)
+    parts.append(np.maximum(grip - 0.42, 0.0).ravel()[::2] / 0.05)
+    parts.append(np.maximum(np.abs(motion.free_moment) - 6.0, 0.0).ravel()[::2])
+    # A moment changes by at most about a tenth of N m/kg in 10 ms, the ankle's by two.
+    jumps = np.abs(np.diff(torque[:, 8:12], axis=0)) - np.array([0.1, 0.12, 0.1, 0.2])
+    parts.append(np.maximum(jumps, 0.0).ravel() / 0.08)
+    parts.append(np.maximum(np.deg2rad(6.0) - motion.q[:, 10], 0.0)[::2] / np.deg2rad(1.0))
+    air = motion.force[:, 0, 2] <= 0.0
+    parts.append(np.where(air, np.maximum(0.012 - clearance, 0.0), 0.0)[::2] / 0.004)
+    parts.append(10.0 * (motion.faults[::2] != 0))
+    return soften(np.concatenate(parts))
+
+
+def soften(residual: FloatArray, limit: float = 2.0) -> FloatArray:
+    """Let what is far off weigh linearly rather than squared (Huber 1964)."""
+    size = np.abs(residual)
+    far = np.sqrt(np.maximum(2.0 * limit * size - limit**2, 0.0))
+    return np.asarray(np.sign(residual) * np.where(size > limit, far, size))
+
+
+def fit(
+    residual: Callable[[FloatArray], FloatArray],
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    rounds: int,
+    say: Callable[[str], None],
+) -> FloatArray:
+    """Damped least squares within bounds (Levenberg 1944), forward differences.
+
+    A general optimiser's first step may leave the region in which a person can walk at all; here
+    every step is short.
+    """
+    x = np.clip(start, low, high)
+    r = residual(x)
+    damping = 1.0
+    for turn in range(rounds):
+        jacobian = np.empty((len(r), len(x)))
+        for j in range(len(x)):
+            y = x.copy()
+            y[j] += _PROBE if y[j] + _PROBE < high[j] else -_PROBE
+            jacobian[:, j] = (residual(y) - r) / (y[j] - x[j])
+        hessian, slope = jacobian.T @ jacobian, jacobian.T @ r
+        unit = np.eye(len(x)) * max(1.0, 0.02 * float(np.median(np.diag(hessian))))
+        cost = float(r @ r)
+        for _ in range(10):
+            step = -np.linalg.solve(hessian + damping * unit, slope)
+            y = np.clip(x + np.clip(step, -3.0, 3.0), low, high)
+            tried = residual(y)
+            if float(tried @ tried) < cost:
+                break
+            damping *= 4.0
+        else:
+            return np.asarray(x)
+        x, r, damping = y, tried, max(damping / 5.0, 1e-4)
+        say(f"round {turn + 1}: cost {float(r @ r):.1f}")
+        if float(r @ r) > (1.0 - 3e-4) * cost:
+            return np.asarray(x)
+    return np.asarray(x)
+
+
+def calibrate(style: Style, target: Reference, rounds: int, say: Callable[[str], None]) -> Style:
+    """Fit the values of a style to a reference; speed, stride and width stay."""
+    walker = Walker.standard()
+    unit = np.array([unit_of(key) for key in STYLE_KEYS])
+    bounds = np.array([_LIMITS.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
+    start = np.array([style.values[key] for key in STYLE_KEYS]) / unit
+
+    def at(x: FloatArray) -> Style:
+        values = dict(zip(STYLE_KEYS, (x * unit).tolist(), strict=True))
+        return Style(style.speed, style.stride, style.width, values)
+
+    def residual(x: FloatArray) -> FloatArray:
+        # A little pull towards the start decides what the reference leaves open.
+        return np.concatenate([misfit(walker, at(x), target), 0.1 * (x - start)])
+
+    low, high = bounds.T / unit
+    return at(fit(residual, start, low, high, rounds, say))
+
+
+def write(path: Path, name: str, style: Style) -> None:
+    """Put a style into the data file."""
+    known = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    numbers = {"speed": style.speed, "stride": style.stride, "width": style.width}
+    numbers |= {key: style.values[key] for key in STYLE_KEYS}
+    known[name] = {key: round(float(value), 4) for key, value in numbers.items()}
+    lines = [
+        "# Styles of walking, fitted by `python -m kinefed.simulations.cohort.calibrate NAME`.",
+        "# Angles in rad; see gait.py for each number. Speed, stride and width are over leg length",
+        "# and gravity.",
+    ]
+    for title, values in known.items():
+        lines += ["", f'["{title}"]', *(f"{key} = {value}" for key, value in values.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main(name: str, rounds: int = 30) -> None:
+    """Fit one style from where the data file has it."""
+    style = calibrate(styles()[name], reference(name), rounds, print)
+    write(Path(__file__).with_name("styles.toml"), name, style)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *(int(word) for word in sys.argv[2:3]))

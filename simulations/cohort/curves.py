@@ -1,0 +1,110 @@
+"""Smooth curves that movements are drawn with: twice differentiable, so that forces are finite.
+
+Everything is evaluated for all frames at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
+
+from kinefed.datasets.types import FloatArray
+
+
+def smoothstep(x: FloatArray) -> FloatArray:
+    """Rise from 0 to 1 over x in [0, 1] with no speed and no acceleration at either end.
+
+    ``10 x^3 - 15 x^4 + 6 x^5``; below 0 it is 0, above 1 it is 1.
+    """
+    x = np.clip(x, 0.0, 1.0)
+    return x**3 * (10.0 + x * (-15.0 + 6.0 * x))
+
+
+def hermite(
+    time_s: FloatArray,
+    knots_s: FloatArray,
+    value: FloatArray,
+    rate: FloatArray | None = None,
+    acceleration: FloatArray | None = None,
+) -> FloatArray:
+    """Quintic Hermite curve through knots, constant before the first and after the last.
+
+    Parameters
+    ----------
+    time_s
+        Where to evaluate, (frames,).
+    knots_s
+        Increasing times, (knots,).
+    value, rate, acceleration
+        What the curve has at each knot, (knots,); rate and acceleration are zero by default.
+
+    Returns
+    -------
+    FloatArray
+        (frames,).
+    """
+    zero = np.zeros_like(value)
+    rate = zero if rate is None else rate
+    acceleration = zero if acceleration is None else acceleration
+    i = np.clip(np.searchsorted(knots_s, time_s, side="right") - 1, 0, len(knots_s) - 2)
+    h = np.diff(knots_s)[i]
+    x = np.clip((time_s - knots_s[i]) / h, 0.0, 1.0)
+    p, v, a = value[i], rate[i] * h, 0.5 * acceleration[i] * h * h
+    p1, v1, a1 = value[i + 1], rate[i + 1] * h, 0.5 * acceleration[i + 1] * h * h
+    # The last three coefficients meet value, rate and acceleration at the far knot.
+    d0, d1, d2 = p1 - p - v - a, v1 - v - 2.0 * a, a1 - a
+    c3 = 10.0 * d0 - 4.0 * d1 + d2
+    c4 = -15.0 * d0 + 7.0 * d1 - 2.0 * d2
+    c5 = 6.0 * d0 - 3.0 * d1 + d2
+    return p + x * (v + x * (a + x * (c3 + x * (c4 + x * c5))))
+
+
+def glide(time_s: FloatArray, knots_s: FloatArray, value: FloatArray, width_s: float) -> FloatArray:
+    """Line from knot to knot, its corners rounded by a Gaussian of standard deviation `width_s`.
+
+    Unlike an interpolating spline it never overshoots, and a straight line stays straight: it
+    goes on along the first and the last piece.
+
+    Parameters
+    ----------
+    time_s
+        Evenly spaced, (frames,).
+    knots_s, value
+        (knots,).
+    width_s
+        Standard deviation in seconds.
+    """
+    step_s = float(time_s[1] - time_s[0])
+    margin = int(np.ceil(5.0 * width_s / step_s))
+    wide = time_s[0] + step_s * np.arange(-margin, len(time_s) + margin)
+    line = np.interp(wide, knots_s, value)
+    for end, other in ((0, 1), (-1, -2)):
+        slope = (value[other] - value[end]) / (knots_s[other] - knots_s[end])
+        beyond = wide < knots_s[0] if end == 0 else wide > knots_s[-1]
+        line[beyond] = value[end] + slope * (wide[beyond] - knots_s[end])
+    smooth = gaussian_filter1d(line, width_s / step_s, mode="nearest", truncate=4.5)
+    return np.asarray(smooth[margin : margin + len(time_s)], dtype=np.float64)
+
+
+def derivatives(x: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArray]:
+    """First and second time derivative of evenly sampled columns by one cubic spline.
+
+    The spline is the movement: values, rates and accelerations are those of one curve, so inverse
+    dynamics of the three is consistent.
+
+    Parameters
+    ----------
+    x
+        (frames, columns).
+    rate_hz
+        Sampling rate.
+    """
+    spline = CubicSpline(np.arange(len(x)) / rate_hz, x, axis=0)
+    # At its own knots the spline's coefficients are the derivatives; the last knot is evaluated.
+    first = np.empty_like(x)
+    second = np.empty_like(x)
+    first[:-1], second[:-1] = spline.c[2], 2.0 * spline.c[1]
+    end = spline.x[-1]
+    first[-1], second[-1] = spline(end, 1), spline(end, 2)
+    return first, second

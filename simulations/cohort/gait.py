@@ -1,0 +1,212 @@
+"""Walking: how each foot rolls over the ground, and the pelvis above the feet.
+
+A style is a set of numbers (see `STYLE_KEYS`); every step carries its own, so strides vary, speed
+changes and slopes begin within one recording. Angles are in radians, times in shares of a stride,
+swing angles at 1/4, 1/2 and 3/4 of the swing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from kinefed.datasets.types import FloatArray
+from kinefed.simulations.cohort.contact import follow_pressure
+from kinefed.simulations.cohort.curves import glide, hermite, smoothstep
+from kinefed.simulations.cohort.kinematics import HEEL_INSET_M, LegGeometry, Sole
+from kinefed.simulations.cohort.plan import FootPlan, Plan
+
+_SWING = tuple(f"{joint}_{i}" for joint in ("hip", "out", "knee", "ankle") for i in range(3))
+_HARMONICS = ("list_c", "list_s", "list_c3", "list_s3", "tilt_c", "tilt_s", "lean_c", "lean_s")
+_PELVIS = (*_HARMONICS, "tilt", "lean", "bend_c", "bend_s")
+_FOOT = ("stance", "flat", "lift")
+_PITCH = ("strike", "opposite", "off")
+STYLE_KEYS = (
+    # End of stance, foot flat, heel rise.
+    *_FOOT,
+    # Pitch of the foot at its contact, at the other foot's and at toe-off; rates are per stance.
+    *(f"pitch_{event}" for event in _PITCH),
+    *(f"rate_{event}" for event in _PITCH),
+    # Centre of pressure: two shares of heel to ball, then three of ball to toe.
+    *(f"cop_{event}" for event in ("flat", "mid", "lift", "opposite", "off")),
+    # Knee of the leading leg at contact and at three more instants, and these (share of a step).
+    *(f"knee_{event}" for event in ("strike", "load", "mid", "late")),
+    *(f"at_{event}" for event in ("load", "mid", "late")),
+    *_SWING,
+    # Pelvis and trunk: means and harmonics of the stride.
+    *_PELVIS,
+)
+# Sway of the phase's pace is rounded over this time, so that no rate jumps at a contact.
+_PHASE_S = 0.06
+# A person's centre of mass is about 6 % higher than the hips (Winter 2009, table 4.1).
+_COM_TO_HIP = 1.06
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Footsteps in order of time, alternating sides.
+
+    Attributes
+    ----------
+    right
+        (steps,) bool.
+    strike, flat, lift, off
+        (steps,) seconds: the foot touches, lies flat, raises its heel, leaves.
+    place
+        (steps, 3): ground projection of the ankle.
+    style
+        Each parameter of the style, (steps,).
+    """
+
+    right: NDArray[np.bool_]
+    strike: FloatArray
+    flat: FloatArray
+    lift: FloatArray
+    off: FloatArray
+    place: FloatArray
+    style: Mapping[str, FloatArray]
+
+
+def regular_steps(
+    style: Mapping[str, FloatArray],
+    step_s: FloatArray,
+    step_m: FloatArray,
+    width_m: FloatArray,
+    start_s: float,
+) -> Steps:
+    """Footsteps of ongoing walking on level ground, beginning with the right foot.
+
+    Parameters
+    ----------
+    style
+        Each parameter, (steps,).
+    step_s, step_m, width_m
+        (steps,): duration and length of the step that begins with each contact, and distance
+        between the feet.
+    start_s
+        Time of the first contact.
+    """
+    count = len(step_s)
+    right = np.arange(count) % 2 == 0
+    strike = start_s + np.concatenate([[0.0], np.cumsum(step_s[:-1])])
+    # A stride is two steps; the last step has none after it and counts twice.
+    stride_s = step_s + np.append(step_s[1:], step_s[-1])
+    ahead = np.concatenate([[0.0], np.cumsum(step_m[:-1])])
+    place = np.stack([ahead, np.where(right, -0.5, 0.5) * width_m, np.zeros(count)], axis=1)
+    return Steps(
+        right,
+        strike,
+        strike + style["flat"] * stride_s,
+        strike + style["lift"] * stride_s,
+        strike + step_s + (style["stance"] - 0.5) * stride_s,
+        place,
+        style,
+    )
+
+
+def plan_walk(time_s: FloatArray, steps: Steps, leg: LegGeometry) -> Plan:
+    """Plan of walking on given footsteps; they must begin and end beyond `time_s`."""
+    t, style = time_s, steps.style
+    feet = (_foot(steps, leg, right=True), _foot(steps, leg, right=False))
+    share = np.empty((len(t), 2))
+    # The load passes to a foot between its contact and the other's toe-off.
+    over = np.stack([steps.strike[1:], steps.off[:-1]], axis=1).ravel()
+    to_right = steps.right[1:].astype(np.float64)
+    share[:, 0] = hermite(t, over, np.stack([1.0 - to_right, to_right], axis=1).ravel())
+    share[:, 1] = 1.0 - share[:, 0]
+
+    phase = glide(t, steps.strike, np.pi * np.arange(len(steps.strike), dtype=np.float64), _PHASE_S)
+    g = {key: np.interp(t, steps.strike, style[key]) for key in _PELVIS}
+    c, s = np.cos(phase), np.sin(phase)
+    c2, s2 = np.cos(2.0 * phase), np.sin(2.0 * phase)
+    c3, s3 = np.cos(3.0 * phase), np.sin(3.0 * phase)
+    pelvis = np.zeros((len(t), 6))
+    pelvis[:, :2] = _path(t, feet, share, leg)
+    pelvis[:, 2] = 0.94 * leg.standing_m
+    pelvis[:, 4] = g["list_c"] * c + g["list_s"] * s + g["list_c3"] * c3 + g["list_s3"] * s3
+    pelvis[:, 5] = g["tilt"] + g["tilt_c"] * c2 + g["tilt_s"] * s2
+    lean = g["lean"] + g["lean_c"] * c2 + g["lean_s"] * s2
+    lumbar = np.stack([lean - pelvis[:, 5], g["bend_c"] * c + g["bend_s"] * s], axis=1)
+    return Plan(t, pelvis, lumbar, feet, _height(steps), share, _hold(t, steps), np.zeros(len(t)))
+
+
+def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
+    """Roll of one foot over heel, sole and ball in each of its stances."""
+    own = np.flatnonzero(steps.right == right)
+    own = own[own < len(steps.strike) - 1]
+    strike, flat, lift, off = (x[own] for x in (steps.strike, steps.flat, steps.lift, steps.off))
+    opposite = steps.strike[own + 1]
+    place = steps.place[own]
+    g = {key: value[own] for key, value in steps.style.items()}
+    zero = np.zeros(len(own))
+    stance_s = off - strike
+    knots = np.stack([strike, flat, lift, opposite, off], axis=1).ravel()
+    pitches = (g["pitch_strike"], zero, zero, g["pitch_opposite"], g["pitch_off"])
+    pitch = np.stack(pitches, axis=1).ravel()
+    rates = (g["rate_strike"], zero, zero, g["rate_opposite"], g["rate_off"])
+    rate = (np.stack(rates, axis=1) / stance_s[:, None]).ravel()
+    heel, ball = HEEL_INSET_M - leg.heel, leg.ball
+
+    def sole(t: FloatArray) -> Sole:
+        i = np.clip(np.searchsorted(strike, t + 1e-9, side="right") - 1, 0, len(strike) - 1)
+        over = smoothstep((t - flat[i]) / (lift[i] - flat[i]))
+        pivot = heel + (ball - heel) * over
+        return Sole(place[i], hermite(t, knots, pitch, rate), pivot, np.zeros_like(t))
+
+    back, front = leg.ball + leg.heel, leg.toe - leg.ball
+    times = np.stack([strike, flat, 0.5 * (flat + lift), lift, opposite, off], axis=1).ravel()
+    spots = (
+        np.full(len(own), heel),
+        heel + g["cop_flat"] * back,
+        heel + g["cop_mid"] * back,
+        ball + g["cop_lift"] * front,
+        ball + g["cop_opposite"] * front,
+        ball + g["cop_off"] * front,
+    )
+    roll = PchipInterpolator(times, np.stack(spots, axis=1).ravel())
+
+    def pressure(t: FloatArray) -> FloatArray:
+        return np.asarray(roll(np.clip(t, times[0], times[-1])))
+
+    nodes = np.stack([g[key] for key in _SWING], axis=1).reshape(len(own), 4, 3)
+    return FootPlan(sole, pressure, strike, off, nodes.transpose(0, 2, 1))
+
+
+def _path(
+    t: FloatArray, feet: tuple[FootPlan, FootPlan], share: FloatArray, leg: LegGeometry
+) -> FloatArray:
+    """Where the centre of mass goes if it is to follow the centre of pressure, (frames, 2)."""
+    total = np.zeros((len(t), 2))
+    for i, foot in enumerate(feet):
+        spot = foot.sole(t).origin[:, :2].copy()
+        spot[:, 0] += foot.pressure(t)
+        total += share[:, i : i + 1] * spot
+    return follow_pressure(total, _COM_TO_HIP * leg.standing_m, 1.0 / float(t[1] - t[0]))
+
+
+def _height(steps: Steps) -> FloatArray:
+    """Knee flexion of the leading leg at four instants of every step, (nodes, 3)."""
+    g = steps.style
+    step_s = np.diff(steps.strike)[:, None]
+    share = np.stack([0.0 * g["at_load"], g["at_load"], g["at_mid"], g["at_late"]], axis=1)[:-1]
+    knee = np.stack([g[f"knee_{k}"] for k in ("strike", "load", "mid", "late")], axis=1)[:-1]
+    side = np.broadcast_to(np.where(steps.right[:-1], 0.0, 1.0)[:, None], share.shape)
+    times = steps.strike[:-1, None] + share * step_s
+    return np.stack([times.ravel(), side.ravel(), knee.ravel()], axis=1)
+
+
+def _hold(t: FloatArray, steps: Steps) -> FloatArray:
+    """When each foot's heading must not change: from flat to heel rise, (frames, 2)."""
+    hold = np.zeros((len(t), 2))
+    for side, right in enumerate((True, False)):
+        own = np.flatnonzero(steps.right == right)
+        own = own[own > 0]
+        start = np.minimum(steps.flat[own], steps.off[own - 1])
+        knots = np.stack([steps.strike[own], start, steps.lift[own], steps.off[own]], axis=1)
+        values = np.tile([0.0, 1.0, 1.0, 0.0], len(own))
+        hold[:, side] = hermite(t, knots.ravel(), values)
+    return hold

@@ -1,0 +1,166 @@
+"""How a person performs each kind of movement: from their manner and chance to a `Motion`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinefed.biomechanics.engine import Engine
+from kinefed.datasets.types import FloatArray
+from kinefed.simulations.cohort.gait import Steps, plan_walk, regular_steps
+from kinefed.simulations.cohort.kinematics import LegGeometry
+from kinefed.simulations.cohort.motion import Labels, Motion, realise
+from kinefed.simulations.cohort.people import VirtualPerson
+from kinefed.simulations.cohort.plan import Plan
+from kinefed.simulations.cohort.standing import (
+    Chair,
+    SeatPosture,
+    Squats,
+    plan_chair,
+    plan_squat,
+)
+from kinefed.simulations.cohort.style import (
+    PACE_BETWEEN_PEOPLE,
+    STEP_LENGTH,
+    STEP_TIME,
+    style_for,
+    vary,
+)
+
+# Beyond each end of a recording the movement goes on for this long, so that no end is felt within.
+_MARGIN_S = 2.0
+# Repetitions of one person vary by this share, people by twice as much.
+_REPEAT = 0.05
+# Centre of pressure of quiet standing: a third of the way from ankle to ball.
+_AT_EASE = 0.35
+_OLDER_PACE = 0.8
+
+
+def walk(
+    name: str, person: VirtualPerson, rng: np.random.Generator, duration_s: float, rate_hz: float
+) -> Motion:
+    """Go on walking on level ground at one speed."""
+    leg = LegGeometry.of(person.body)
+    style = style_for(name, person.pattern)
+    pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
+    # Who walks faster takes longer steps and more of them, half and half (Winter 1991, ch. 2).
+    stride_s = style.stride_s(leg) / np.sqrt(pace)
+    stride_m = style.speed_m_s(leg) * pace * stride_s
+    time_s, keep = _clock(duration_s, rate_hz)
+    # Five strides more than fit hold the footsteps that the margins need.
+    count = 2 * int(np.ceil((duration_s + 2.0 * _MARGIN_S) / stride_s)) + 10
+    chance = rng.standard_normal((2, count))
+    steps = regular_steps(
+        vary(style, person, rng, count),
+        0.5 * stride_s * (1.0 + STEP_TIME * chance[0]),
+        0.5 * stride_m * (1.0 + STEP_LENGTH * chance[1]),
+        np.full(count, style.width * leg.standing_m),
+        -_MARGIN_S - stride_s * (1.5 + rng.random()),
+    )
+    labels = Labels.of_one(name, _strides(time_s, steps))
+    return _realise(plan_walk(time_s, steps, leg), person, keep, labels)
+
+
+def squat(
+    name: str, person: VirtualPerson, rng: np.random.Generator, duration_s: float, rate_hz: float
+) -> Motion:
+    """Squat again and again."""
+    leg = LegGeometry.of(person.body)
+    time_s, keep = _clock(duration_s, rate_hz)
+    own = _Manner(person, rng, int(duration_s / 1.5) + 4)
+    slow = own.often("squat pace", 1.0)
+    down, bottom, up = 1.1 * slow, 0.1 * slow, 1.0 * slow
+    rest = own.often("squat rest", 0.5)
+    start = -_MARGIN_S + np.cumsum(rest + np.concatenate([[0.0], (down + bottom + up)[:-1]]))
+    squats = Squats(
+        start,
+        start + down,
+        start + down + bottom,
+        start + down + bottom + up,
+        np.deg2rad(own.often("squat depth", 92.0)),
+        np.deg2rad(own.often("squat lean", 36.0)),
+        np.deg2rad(own.often("squat tilt", 26.0)),
+        own.often("squat pressure", 0.42),
+    )
+    labels = Labels.of_one(name, _repetitions(time_s, start, squats.end))
+    return _realise(plan_squat(time_s, squats, leg, _AT_EASE), person, keep, labels)
+
+
+def chair(
+    name: str, person: VirtualPerson, rng: np.random.Generator, duration_s: float, rate_hz: float
+) -> Motion:
+    """Stand up and sit down again and again, beginning with what the task is named after."""
+    leg = LegGeometry.of(person.body)
+    time_s, keep = _clock(duration_s, rate_hz)
+    count = int(duration_s / 2.0) + 4
+    own = _Manner(person, rng, count)
+    slow = own.often("chair pace", 1.0 if person.pattern == "healthy" else 1.0 / _OLDER_PACE)
+    takes = 2.1 * slow
+    # The first movement begins within the recording, for half of it to be seen from rest.
+    start = 0.5 + np.cumsum(own.often("chair rest", 0.9) + np.concatenate([[-0.9], takes[:-1]]))
+    up = (np.arange(count) % 2 == 0) == (name == "sit_to_stand")
+    part = 0.42 * takes
+    moves = Chair(
+        up,
+        start,
+        start + np.where(up, part, takes - part),
+        start + takes,
+        np.deg2rad(own.often("chair lean", 44.0)),
+        np.deg2rad(own.often("chair tilt", 29.0)),
+        own.often("chair pressure", 0.3) - 0.4,
+    )
+    posture = SeatPosture(
+        shank=np.deg2rad(own.once("seat shank", 18.0)),
+        rise=0.02 * person.manner("seat height"),
+        lean=np.deg2rad(own.once("seat lean", 2.0)),
+        tilt=np.deg2rad(own.once("seat tilt", -8.0)),
+    )
+    number = _repetitions(time_s, start, moves.end)
+    other = "stand_to_sit" if name == "sit_to_stand" else "sit_to_stand"
+    turn = np.searchsorted(start, time_s, side="right") - 1
+    which = np.where(up[np.maximum(turn, 0)] == (name == "sit_to_stand"), 0, 1)
+    labels = Labels((name, other), which.astype(np.int16), number)
+    return _realise(plan_chair(time_s, moves, posture, leg, _AT_EASE), person, keep, labels)
+
+
+class _Manner:
+    """Numbers about a middle: a person's own, and those of each of their repetitions."""
+
+    def __init__(self, person: VirtualPerson, rng: np.random.Generator, count: int) -> None:
+        self._person, self._rng, self._count = person, rng, count
+
+    def once(self, trait: str, middle: float) -> float:
+        """The person's own number."""
+        return middle * (1.0 + 2.0 * _REPEAT * self._person.manner(trait))
+
+    def often(self, trait: str, middle: float) -> FloatArray:
+        """The number at each repetition."""
+        chance = np.clip(self._rng.standard_normal(self._count), -2.0, 2.0)
+        return self.once(trait, middle) * (1.0 + _REPEAT * chance)
+
+
+def _clock(duration_s: float, rate_hz: float) -> tuple[FloatArray, slice]:
+    """Times of the frames with margins, and which of them are kept."""
+    margin, frames = round(_MARGIN_S * rate_hz), round(duration_s * rate_hz)
+    return np.arange(-margin, frames + margin) / rate_hz, slice(margin, margin + frames)
+
+
+def _strides(time_s: FloatArray, steps: Steps) -> NDArray[np.int32]:
+    """Number of the right foot's stride in every frame, from 0 within the recording."""
+    starts = steps.strike[steps.right]
+    number = np.searchsorted(starts, time_s, side="right")
+    return (number - np.searchsorted(starts, 0.0, side="right")).astype(np.int32)
+
+
+def _repetitions(time_s: FloatArray, start: FloatArray, end: FloatArray) -> NDArray[np.int32]:
+    """Number of the repetition in every frame, from 0 within the recording; -1 at rest."""
+    turn = np.searchsorted(start, time_s, side="right") - 1
+    inside = (turn >= 0) & (time_s < end[np.maximum(turn, 0)])
+    first = np.searchsorted(end, 0.0, side="right")
+    return np.where(inside, turn - first, -1).astype(np.int32)
+
+
+def _realise(plan: Plan, person: VirtualPerson, keep: slice, labels: Labels) -> Motion:
+    engine = Engine(person.rigid_body())
+    leg = LegGeometry.of(person.body)
+    return realise(plan, leg, engine, person.body.mass_kg, keep, labels)

@@ -1,0 +1,127 @@
+"""What published movement looks like: the shapes that styles are fitted to, and bands of peaks.
+
+Curves are given at every 5 % of a stride, from the right foot's contact. They are the usual mean
+curves of healthy adults (Winter, Biomechanics and Motor Control of Human Movement, 4th ed.,
+appendix A; Bovi et al. 2011, Gait Posture 33:6; Schwartz et al. 2008, J Biomech 41:1639, for how
+they change with speed), read off to about 3 degrees and 0.1 N m/kg; no recording is contained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kinefed.datasets.errors import UsageError, UsageReason
+from kinefed.datasets.types import FloatArray
+
+# Shares of a stride at which curves are compared.
+GRID: FloatArray = np.arange(0.0, 1.0, 0.025)
+
+# Degrees.
+_HIP = (30, 30, 28, 25, 20, 15, 9, 3, -2, -7, -10, -10, -5, 4, 14, 23, 29, 33, 34, 32)
+_KNEE = (8, 13, 18, 20, 19, 17, 14, 12, 11, 11, 14, 22, 37, 52, 60, 59, 50, 35, 21, 12)
+_ANKLE = (0, -5, -5, -1, 3, 6, 8, 9.5, 10.5, 11, 8, 0, -12, -18, -14, -7, -2, 0.5, 1, 1)
+_LIST = (1, 3, 4.5, 4.8, 4.2, 3.3, 2.4, 1.6, 1, 0.2)
+# N m/kg; extension, plantarflexion and abduction positive.
+_HIP_MOMENT = (
+    *(0.4, 0.6, 0.5, 0.35, 0.2, 0.05, -0.05, -0.2, -0.35, -0.5, -0.75, -0.75, -0.55, -0.3),
+    *(-0.15, -0.05, 0.0, 0.1, 0.3, 0.45),
+)
+_KNEE_MOMENT = (
+    *(-0.25, 0.0, 0.35, 0.55, 0.45, 0.2, 0.0, -0.15, -0.25, -0.25, -0.05, 0.15, 0.2, 0.1, 0.05),
+    *(0.0, -0.05, -0.1, -0.2, -0.3),
+)
+_ANKLE_MOMENT = (
+    *(0.0, -0.1, -0.05, 0.1, 0.3, 0.45, 0.6, 0.75, 1.0, 1.25, 1.35, 1.0, 0.35, 0.03),
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+)
+_ABDUCTION_MOMENT = (
+    *(0.0, 0.3, 0.7, 0.85, 0.75, 0.65, 0.6, 0.6, 0.65, 0.75, 0.7, 0.35, 0.05),
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+)
+# Body weights.
+_FORWARD = (
+    *(0.0, -0.06, -0.15, -0.18, -0.14, -0.08, -0.03, 0.02, 0.08, 0.15, 0.20, 0.15, 0.02),
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+)
+_UPWARD = (
+    *(0.0, 0.45, 0.92, 1.10, 1.03, 0.87, 0.78, 0.8, 0.93, 1.07, 1.10, 0.72, 0.1),
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A movement to come near to.
+
+    Attributes
+    ----------
+    angles, moments
+        Coordinate to a curve on `GRID` (rad; N m/kg) and its tolerance.
+    forces
+        Column of the right foot's force (0 forward, 2 up) to a curve in body weights and its
+        tolerance.
+    """
+
+    angles: Mapping[str, tuple[FloatArray, float]]
+    moments: Mapping[str, tuple[FloatArray, float]]
+    forces: Mapping[int, tuple[FloatArray, float]]
+
+
+def _on_grid(curve: Sequence[float]) -> FloatArray:
+    times = np.linspace(0.0, 1.0, len(curve) + 1)
+    return np.interp(GRID, times, [*curve, curve[0]])
+
+
+def _walking(
+    hip: float = 1.0, knee: float = 1.0, ankle: float = 1.0, force: float = 1.0, range_: float = 1.0
+) -> Reference:
+    """Level walking; the arguments scale moments, deviations of force from one, and hip range."""
+    hip_mean = 11.0
+    bend = np.deg2rad(hip_mean + range_ * (_on_grid(_HIP) - hip_mean))
+    upward = _on_grid(_UPWARD)
+    # In single support the force swings about body weight; in double support it is shared.
+    alone = (GRID > 0.12) & (GRID < 0.5)
+    upward = np.where(alone, 1.0 + force * (upward - 1.0), upward)
+    rad = np.deg2rad(3.0)
+    return Reference(
+        {
+            "hip_flexion_r": (bend, rad),
+            "knee_flexion_r": (np.deg2rad(_on_grid(_KNEE)), rad),
+            "ankle_dorsiflexion_r": (np.deg2rad(_on_grid(_ANKLE)), rad),
+            "pelvis_list": (np.deg2rad(_on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(2.0)),
+        },
+        {
+            "hip_flexion_r": (hip * _on_grid(_HIP_MOMENT), 0.12),
+            "knee_flexion_r": (knee * _on_grid(_KNEE_MOMENT), 0.12),
+            "ankle_dorsiflexion_r": (ankle * _on_grid(_ANKLE_MOMENT), 0.08),
+            "hip_adduction_r": (_on_grid(_ABDUCTION_MOMENT), 0.15),
+        },
+        {0: (force * _on_grid(_FORWARD), 0.04), 2: (upward, 0.08)},
+    )
+
+
+_REFERENCES: Mapping[str, Reference] = {
+    "walk_normal": _walking(),
+    "walk_slow": _walking(hip=0.65, knee=0.5, ankle=0.92, force=0.5, range_=0.85),
+    "walk_fast": _walking(hip=1.5, knee=1.6, ankle=1.12, force=1.5, range_=1.15),
+}
+
+
+def reference(name: str) -> Reference:
+    """Reference of a style.
+
+    Raises
+    ------
+    UsageError
+        ``unknown_name``.
+    """
+    if name not in _REFERENCES:
+        raise UsageError(
+            UsageReason.UNKNOWN_NAME,
+            f"no reference for {name!r}",
+            next_step=f"Use one of {', '.join(_REFERENCES)}",
+        )
+    return _REFERENCES[name]
