@@ -165,7 +165,7 @@ def solve_leg(
     contact = sole.origin + sole.pivot[:, None] * _along(sole.slope)
     forward, up = _along(pitch), _along(pitch + 0.5 * np.pi)
     ankle = contact - sole.pivot[:, None] * forward + leg.ankle_height * up
-    for last in (False, False, True):
+    for last in (False, False, False, True):
         pose = _reach(leg, sign, hip, orientation, ankle, pitch)
         if last:
             break

@@ -39,7 +39,7 @@ def test_the_engine_puts_the_foot_where_the_closed_form_meant_it(side: str) -> N
     dynamics = Engine(Body(params)).inverse(q, np.zeros_like(q), np.zeros_like(q))
     np.testing.assert_allclose(dynamics.points[f"ankle_{side}"], pose.ankle, atol=1e-9)
     np.testing.assert_allclose(dynamics.orientation[f"foot_{side}"], pose.foot, atol=1e-9)
-    # The ball of the foot is on its spot on the ground, within what three passes leave.
+    # The ball of the foot is on its spot on the ground, within what four passes leave.
     along = np.stack([np.cos(slope), 0.0 * slope, np.sin(slope)], axis=1)
     spot = origin + leg.ball * along
     np.testing.assert_allclose(dynamics.points[f"ball_{side}"], spot, atol=1e-3)
