@@ -31,6 +31,7 @@ from kinefed.models import (
     train_steps,
 )
 from kinefed.personalization import cluster_sums, descriptor_sums, standardised
+from kinefed.personalization.codec import decode, encode
 from kinefed.personalization.messages import (
     OUTBOUND,
     Absent,
@@ -46,8 +47,6 @@ from kinefed.personalization.messages import (
     StatisticsTask,
     TrainTask,
     Update,
-    decode,
-    encode,
 )
 from kinefed.personalization.setup import ModelSetup, build_network, unpack_scaling
 

@@ -29,7 +29,8 @@ from kinefed.models.registry import (
 )
 from kinefed.models.seeds import seeded, torch_seed
 from kinefed.models.table import SummaryRow, summarise
-from kinefed.models.train import TrainConfig, cosine_rates, fit, train_steps
+from kinefed.models.train import fit, train_steps
+from kinefed.models.train_config import TrainConfig, cosine_rates
 from kinefed.models.vector import from_vector, schema_hash, to_vector, vector_size
 
 # The server may not import `signals`; the arithmetic of scaling holds no signal.

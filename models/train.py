@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,76 +14,14 @@ from torch import Tensor, nn
 from kinefed.models.adam import FlatAdam
 from kinefed.models.augment import Augment
 from kinefed.models.base import TorqueNetwork
-from kinefed.models.errors import ModelError, ModelReason, NetworkError
+from kinefed.models.errors import ModelError, ModelReason
 from kinefed.models.history import EpochRow, History, TrainHook
 from kinefed.models.predict import batch_tensors, check_windows, in_mode, masked_mse, mean_loss
 from kinefed.models.seeds import torch_seed
+from kinefed.models.train_config import TrainConfig, bad_argument, check_rates
 from kinefed.models.vector import from_vector, to_vector
 from kinefed.signals.scaling import Scaling
 from kinefed.signals.windows import Windows
-
-Schedule = Literal["constant", "cosine"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Settings of `fit`. Papers leave nearly all of these open: the defaults are ours.
-
-    Attributes
-    ----------
-    epochs
-        Passes over the training windows, at most.
-    batch
-        Windows a step; the last batch of a pass may be smaller.
-    rate
-        Adam's first step size.
-    weight_decay
-        Decoupled decay, a share of the rate.
-    patience
-        Stop after this many epochs without a lower validation loss.
-    schedule
-        ``"constant"``, or ``"cosine"``: falls to 0 over `epochs`.
-    steps
-        Steps an epoch; None: a full pass.
-
-    Raises
-    ------
-    NetworkError
-        ``bad_argument``.
-    """
-
-    epochs: int = 100
-    batch: int = 64
-    rate: float = 1e-3
-    weight_decay: float = 0.0
-    patience: int = 10
-    schedule: Schedule = "constant"
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        steps = 1 if self.steps is None else self.steps
-        for name, whole in (
-            ("epochs", self.epochs),
-            ("batch", self.batch),
-            ("patience", self.patience),
-            ("steps", steps),
-        ):
-            if whole < 1:
-                raise _bad(f"{whole} is below 1", f"train.{name}")
-        if self.schedule not in ("constant", "cosine"):
-            raise _bad(f"{self.schedule!r} is neither 'constant' nor 'cosine'", "train.schedule")
-        _check_rates((self.rate,), self.weight_decay)
-
-    def rate_at(self, progress: float) -> float:
-        """Return the rate after a share of the training, 0 to 1."""
-        if self.schedule == "constant":
-            return self.rate
-        return 0.5 * self.rate * (1.0 + math.cos(math.pi * progress))
-
-
-def cosine_rates(rate: float, steps: int) -> tuple[float, ...]:
-    """Return one rate a step, from ``rate`` down a half cosine towards 0 (never 0 itself)."""
-    return tuple(0.5 * rate * (1.0 + math.cos(math.pi * i / steps)) for i in range(steps))
 
 
 def train_steps(
@@ -143,11 +79,11 @@ def train_steps(
         ``wrong_shape``, ``no_windows``; ``diverged``: the weights are then unusable.
     """
     if steps < 1 or batch < 1:
-        raise _bad(f"{steps} steps of {batch} windows", "train_steps")
+        raise bad_argument(f"{steps} steps of {batch} windows", "train_steps")
     rates = [float(rate)] * steps if isinstance(rate, int | float) else [float(r) for r in rate]
     if len(rates) != steps:
-        raise _bad(f"{len(rates)} rates for {steps} steps", "train_steps.rate")
-    _check_rates(rates, weight_decay)
+        raise bad_argument(f"{len(rates)} rates for {steps} steps", "train_steps.rate")
+    check_rates(rates, weight_decay)
     check_windows(module, windows, some=True)
     seed = int(rng.integers(2**63))
     total = torch.zeros(())
@@ -270,7 +206,7 @@ def _training(
     named = dict(module.named_parameters())
     names = set(named) if trainable is None else set(trainable)
     if not names or names - set(named):
-        raise _bad(f"{sorted(names - set(named)) or 'nothing'} to train", "trainable")
+        raise bad_argument(f"{sorted(names - set(named)) or 'nothing'} to train", "trainable")
     before = {name: p.requires_grad for name, p in named.items()}
     try:
         for name, p in named.items():
@@ -290,14 +226,3 @@ def _finite(loss: float, adam: FlatAdam) -> float:
             next_step="Lower the rate, or look for outliers in the signals",
         )
     return loss
-
-
-def _check_rates(rates: Sequence[float], weight_decay: float) -> None:
-    if not all(math.isfinite(r) and r >= 0.0 for r in rates):
-        raise _bad("a rate is negative or not finite", "train.rate")
-    if not (math.isfinite(weight_decay) and weight_decay >= 0.0):
-        raise _bad(f"{weight_decay} is negative or not finite", "train.weight_decay")
-
-
-def _bad(what: str, where: str) -> NetworkError:
-    return NetworkError(ModelReason.BAD_ARGUMENT, what, where=where)

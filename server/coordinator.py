@@ -6,8 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +30,7 @@ from kinefed.server.clustering import find_clusters
 from kinefed.server.config import FederationConfig
 from kinefed.server.errors import FederationError, ServerReason
 from kinefed.server.exchange import Client, Dropped, exchange
+from kinefed.server.outcome import FederationResult, score_rows
 from kinefed.server.scaling import federated_scaling
 from kinefed.server.updates import Expected, adam_reach, screen, weighted_mean
 
@@ -40,25 +40,6 @@ R = TypeVar("R")
 POOLED = "pooled"
 # After this many rounds in a row without a quorum there is nobody left to learn from.
 MAX_FAILED_ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class FederationResult:
-    """What a federation ends with.
-
-    Attributes
-    ----------
-    state
-        Weights of the pooled model and of each cluster's, scaling, centres, history.
-    personal
-        Rows of the personalising clients' scores, each with the client's ``key``.
-    schema
-        Hash of the network's tensor names and shapes.
-    """
-
-    state: State
-    personal: list[dict[str, Any]]
-    schema: str
 
 
 class Coordinator:
@@ -291,17 +272,6 @@ class Coordinator:
         for client, reply in self._ask(
             "query.personalise", "personalise", [(c, task) for c in chosen], PersonalScores
         ):
-            found = _score_rows(client.key, reply.rows, self._report)
+            found = score_rows(client.key, reply.rows, self._report)
             rows += [{**row, "heldout": sorted(config.heldout_keys)} for row in found]
         return rows
-
-
-def _score_rows(
-    key: str, text: str, report: Callable[[str, Sequence[Dropped]], None]
-) -> list[dict[str, Any]]:
-    try:
-        rows = json.loads(text)
-        return [{**{str(k): v for k, v in row.items()}, "key": key} for row in rows]
-    except (ValueError, TypeError, AttributeError) as error:
-        report("personalise", [Dropped(key, f"unreadable scores: {error}")])
-        return []

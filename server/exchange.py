@@ -11,7 +11,8 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from kinefed.models import KinefedError
-from kinefed.personalization.messages import Absent, Payload, decode, encode
+from kinefed.personalization.codec import decode, encode
+from kinefed.personalization.messages import Absent, Payload
 
 R = TypeVar("R")
 

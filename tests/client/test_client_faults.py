@@ -3,7 +3,8 @@
 from flwr.app import Context, Message, RecordDict
 
 from kinefed.client.app import app
-from kinefed.personalization.messages import Hello, encode
+from kinefed.personalization.codec import encode
+from kinefed.personalization.messages import Hello
 from kinefed.server.config import DEFAULT_SETUP
 from kinefed.simulations.pool import PoolGrid
 from kinefed.simulations.workers import InlinePool

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
+from kinefed.personalization.codec import decode, encode
 from kinefed.personalization.errors import MessageError
-from kinefed.personalization.messages import (
-    INBOUND,
-    OUTBOUND,
-    Absent,
-    Presence,
-    Update,
-    decode,
-    encode,
-)
+from kinefed.personalization.messages import INBOUND, OUTBOUND, Absent, Presence, Update
 
 VALUES = {"int": 3, "float": 0.5, "str": "text"}
 

@@ -11,7 +11,8 @@ import pytest
 from two_link_arm import write_two_link_arm
 
 from kinefed.client.app import app as client_app
-from kinefed.personalization.messages import TrainTask, Update, decode, encode
+from kinefed.personalization.codec import decode, encode
+from kinefed.personalization.messages import TrainTask, Update
 from kinefed.server import FederationConfig
 from kinefed.server.checkpoint import load_state
 from kinefed.server.errors import FederationError

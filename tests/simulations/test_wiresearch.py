@@ -24,7 +24,8 @@ from kinefed.datasets import (
     UsageError,
     write_dataset,
 )
-from kinefed.personalization.messages import PersonalScores, Update, encode
+from kinefed.personalization.codec import encode
+from kinefed.personalization.messages import PersonalScores, Update
 from kinefed.simulations.wireparts import segments
 from kinefed.simulations.wiresearch import (
     HALF_RUN,
