@@ -30,6 +30,20 @@ def test_every_package_folder_is_listed():
     assert set(PROJECT["tool"]["importlinter"]["root_packages"]) == {f"kinefed.{t}" for t in TOP}
 
 
+def test_every_data_file_is_packaged():
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    found = [
+        path
+        for top in TOP
+        for path in (ROOT / top).rglob("*.*")
+        if path.suffix in {".toml", ".typed"} and "__pycache__" not in path.parts
+    ]
+    assert found
+    for path in found:
+        package = "kinefed." + ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(path.match(pattern) for pattern in data[package]), path
+
+
 def test_no_folder_shadows_the_namespace():
     assert not (ROOT / "kinefed").exists()
 

@@ -23,24 +23,27 @@ from kinefed.simulations.cohort.gait import STYLE_KEYS, plan_walk, regular_steps
 from kinefed.simulations.cohort.kinematics import LegGeometry
 from kinefed.simulations.cohort.motion import Labels, Motion, realise
 from kinefed.simulations.cohort.references import GRID, Reference, reference
+from kinefed.simulations.cohort.references_terrain import TERRAIN_REFERENCES
 from kinefed.simulations.cohort.style import Style, styles, unit_of
+from kinefed.simulations.cohort.terrain import Terrain, terrain_of
 
 _PROBE = 0.02
 _RATE_HZ = 100.0
 # The middle of adults' sizes.
 _STANDARD = ("m", 1.75, 75.0)
+# Of a swinging foot over an incline or a step.
+_CLEARANCE_M = 0.025
 # What may not be fitted away: the foot's events stay in their order, trunk and pelvis move as
 # little as a person's do, the knee never locks.
 _LIMITS: Mapping[str, tuple[float, float]] = {
-    "stance": (0.605, 0.68),
+    "stance": (0.61, 0.68),
     "flat": (0.05, 0.13),
     "lift": (0.24, 0.46),
     "pitch_strike": (0.05, 0.45),
     "pitch_opposite": (-0.7, -0.12),
     "pitch_off": (-1.3, -0.6),
-    "rate_strike": (-5.0, 0.0),
-    "rate_opposite": (-4.0, -0.5),
-    "rate_off": (-7.0, 0.0),
+    "rate_strike": (-7.0, 0.0),
+    "rate_off": (-6.0, 0.0),
     "cop_flat": (0.02, 0.45),
     "cop_mid": (0.2, 0.9),
     "cop_lift": (-0.6, 0.3),
@@ -56,7 +59,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "tilt": (0.03, 0.25),
     "tilt_c": (-0.025, 0.025),
     "tilt_s": (-0.025, 0.025),
-    "lean": (-0.08, 0.12),
+    "lean": (-0.25, 0.12),
     "lean_c": (-0.015, 0.015),
     "lean_s": (-0.015, 0.015),
     "list_c": (-0.12, 0.12),
@@ -66,6 +69,41 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "out_0": (-0.06, 0.12),
     "out_1": (-0.06, 0.12),
     "out_2": (-0.06, 0.12),
+}
+
+# What is different where the ground is not level. On stairs the forefoot touches first, the foot
+# lies flat for longer and the knee bears weight deeply bent; the trunk leans into an ascent.
+_UPHILL: Mapping[str, tuple[float, float]] = {
+    "lean": (-0.05, 0.3),
+    "tilt": (0.03, 0.4),
+    "lean_c": (-0.03, 0.03),
+    "lean_s": (-0.03, 0.03),
+    "out_0": (-0.06, 0.2),
+    "out_1": (-0.06, 0.2),
+    "out_2": (-0.06, 0.2),
+}
+_STAIRS: Mapping[str, tuple[float, float]] = {
+    **_UPHILL,
+    "flat": (0.04, 0.15),
+    "lift": (0.24, 0.47),
+    "pitch_strike": (-0.5, -0.08),
+    "pitch_off": (-1.2, -0.3),
+    "rate_strike": (0.0, 6.0),
+    "rate_opposite": (-5.0, 0.0),
+    "cop_flat": (0.2, 1.0),
+    "cop_mid": (0.2, 1.0),
+    "cop_off": (0.0, 0.7),
+    "cop_opposite": (-0.3, 0.65),
+    "knee_strike": (0.13, 1.4),
+    "knee_load": (0.15, 1.4),
+    "knee_mid": (0.13, 1.2),
+    "knee_late": (0.13, 1.4),
+}
+_LIMITS_ON: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "ramp_ascent": {**_UPHILL, "knee_strike": (0.13, 0.8), "knee_load": (0.15, 0.8)},
+    "ramp_descent": {**_UPHILL, "knee_mid": (0.13, 0.8), "knee_late": (0.13, 0.9)},
+    "stair_ascent": {**_STAIRS, "stance": (0.635, 0.68), "lean": (0.12, 0.3)},
+    "stair_descent": _STAIRS,
 }
 
 
@@ -83,7 +121,9 @@ class Walker:
         params = body_parameters(*_STANDARD)
         return cls(LegGeometry.of(params), Engine(Body(params)), params.mass_kg)
 
-    def stride(self, style: Style) -> tuple[Motion, FloatArray, FloatArray]:
+    def stride(
+        self, style: Style, terrain: Terrain | None = None
+    ) -> tuple[Motion, FloatArray, FloatArray]:
         """Walk one stride from the right foot's contact.
 
         Returns
@@ -98,12 +138,16 @@ class Walker:
         """
         stride_s = style.stride_s(self.leg)
         count = 16
+        step_m = 0.5 * stride_s * style.speed_m_s(self.leg)
+        if terrain is not None and terrain.tread_m:
+            step_m = terrain.tread_m
         steps = regular_steps(
             {key: np.full(count, value) for key, value in style.values.items()},
             np.full(count, 0.5 * stride_s),
-            np.full(count, 0.5 * stride_s * style.speed_m_s(self.leg)),
+            np.full(count, step_m),
             np.full(count, style.width * self.leg.standing_m),
             -3.0 * stride_s,
+            terrain,
         )
         margin = round(1.2 * stride_s * _RATE_HZ)
         frames = round(stride_s * _RATE_HZ)
@@ -122,13 +166,20 @@ class Walker:
             tau -= external(
                 dynamics, side, motion.force[:, i], motion.cop[:, i], motion.free_moment[:, i]
             )
-        clearance = np.minimum(dynamics.points["heel_r"][:, 2], dynamics.points["ball_r"][:, 2])
+        if terrain is None:
+            points = dynamics.points
+            clearance = np.minimum(points["heel_r"][:, 2], points["ball_r"][:, 2])
+        else:
+            foot = dynamics.orientation["foot_r"]
+            clearance = -terrain.cut(self.leg, dynamics.points["ankle_r"], foot)
         return motion, -tau / self.mass_kg, clearance
 
 
-def misfit(walker: Walker, style: Style, target: Reference) -> FloatArray:
+def misfit(
+    walker: Walker, style: Style, target: Reference, terrain: Terrain | None = None
+) -> FloatArray:
     """Differences from the reference and violations of limits, each over its tolerance."""
-    motion, torque, clearance = walker.stride(style)
+    motion, torque, clearance = walker.stride(style, terrain)
     frames = len(motion.q)
     at = (GRID * frames).astype(int)
     weight = walker.mass_kg * GRAVITY
@@ -148,7 +199,12 @@ def misfit(walker: Walker, style: Style, target: Reference) -> FloatArray:
     parts.append(np.maximum(jumps, 0.0).ravel() / 0.08)
     parts.append(np.maximum(np.deg2rad(6.0) - motion.q[:, 10], 0.0)[::2] / np.deg2rad(1.0))
     air = motion.force[:, 0, 2] <= 0.0
-    parts.append(np.where(air, np.maximum(0.012 - clearance, 0.0), 0.0)[::2] / 0.004)
+    wanted = np.full(frames, 0.012)
+    if terrain is not None:
+        # A person's own manner takes or gives a centimetre; near the ground there is no room.
+        passed = np.cumsum(air) / max(int(air.sum()), 1)
+        wanted = _CLEARANCE_M * np.clip(6.0 * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
+    parts.append(np.where(air, np.maximum(wanted - clearance, 0.0), 0.0)[::2] / 0.004)
     parts.append(10.0 * (motion.faults[::2] != 0))
     return soften(np.concatenate(parts))
 
@@ -201,11 +257,14 @@ def fit(
     return np.asarray(x)
 
 
-def calibrate(style: Style, target: Reference, rounds: int, say: Callable[[str], None]) -> Style:
-    """Fit the values of a style to a reference; speed, stride and width stay."""
-    walker = Walker.standard()
+def calibrate(name: str, rounds: int, say: Callable[[str], None]) -> Style:
+    """Fit the values of a style to its reference; speed, stride and width stay."""
+    walker, style = Walker.standard(), styles()[name]
+    target = TERRAIN_REFERENCES.get(name) or reference(name)
+    terrain = terrain_of(name, walker.leg)
+    limits = {**_LIMITS, **_LIMITS_ON.get(name, {})}
     unit = np.array([unit_of(key) for key in STYLE_KEYS])
-    bounds = np.array([_LIMITS.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
+    bounds = np.array([limits.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
     start = np.array([style.values[key] for key in STYLE_KEYS]) / unit
 
     def at(x: FloatArray) -> Style:
@@ -214,7 +273,7 @@ def calibrate(style: Style, target: Reference, rounds: int, say: Callable[[str],
 
     def residual(x: FloatArray) -> FloatArray:
         # A little pull towards the start decides what the reference leaves open.
-        return np.concatenate([misfit(walker, at(x), target), 0.1 * (x - start)])
+        return np.concatenate([misfit(walker, at(x), target, terrain), 0.1 * (x - start)])
 
     low, high = bounds.T / unit
     return at(fit(residual, start, low, high, rounds, say))
@@ -238,7 +297,7 @@ def write(path: Path, name: str, style: Style) -> None:
 
 def main(name: str, rounds: int = 30) -> None:
     """Fit one style from where the data file has it."""
-    style = calibrate(styles()[name], reference(name), rounds, print)
+    style = calibrate(name, rounds, print)
     write(Path(__file__).with_name("styles.toml"), name, style)
 
 

@@ -60,6 +60,43 @@ def hermite(
     return p + x * (v + x * (a + x * (c3 + x * (c4 + x * c5))))
 
 
+def departure(
+    value: FloatArray, rate: FloatArray, via: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Coefficients of the polynomial that leaves zero, passes a point and ends with a rate.
+
+    It has value, rate and acceleration zero at 0, so it joins a constant; see `cubic_onset`. A
+    Hermite curve would have to be told, or would stop, the acceleration at the point.
+
+    Parameters
+    ----------
+    value, rate
+        At 1, (curves,).
+    via
+        A point in between: where in (0, 1), and the value there, each (curves,).
+
+    Returns
+    -------
+    FloatArray
+        (curves, 3).
+    """
+    at, there = via
+    order = np.arange(3.0)
+    ones = np.ones((len(value), 3))
+    system = np.stack([ones, ones * (3.0 + order), at[:, None] ** (3.0 + order)], axis=1)
+    wanted = np.stack([value, rate, there], axis=1)
+    return np.asarray(np.linalg.solve(system, wanted[:, :, None])[:, :, 0])
+
+
+def cubic_onset(coefficients: FloatArray, x: FloatArray) -> FloatArray:
+    """``x^3 (c0 + c1 x + c2 x^2)`` in [0, 1], zero before; one row of coefficients a frame."""
+    x = np.clip(x, 0.0, 1.0)
+    total = np.zeros_like(x)
+    for column in coefficients.T[::-1]:
+        total = total * x + column
+    return np.asarray(total * x**3)
+
+
 def glide(time_s: FloatArray, knots_s: FloatArray, value: FloatArray, width_s: float) -> FloatArray:
     """Line from knot to knot, its corners rounded by a Gaussian of standard deviation `width_s`.
 

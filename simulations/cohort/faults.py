@@ -8,14 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kinefed.biomechanics.engine import Dynamics
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import TOUCH_N, Contacts, Support
 from kinefed.simulations.cohort.kinematics import HEEL_INSET_M, LegGeometry, LegPose, Sole
+from kinefed.simulations.cohort.terrain import Terrain
 
 RESIDUAL_LIMIT = 1e-6
 FRICTION_LIMIT = 0.6
 SLIP_LIMIT_M = 0.002
 FREE_MOMENT_LIMIT_NM = 10.0
+# On an incline and on stairs no foot is deeper in the ground than this.
+CUT_LIMIT_M = 0.005
 # A sole within this angle of the ground lies flat, 0.6 degrees.
 FLAT_RAD = 0.01
 # A pitched foot bears on what is within this height of the ground: the pad under the heel yields
@@ -33,6 +37,7 @@ class Fault(enum.IntFlag):
     SLIP = 16
     FREE_MOMENT = 32
     REACH = 64
+    CUT = 128
 
 
 def count_faults(found: NDArray[np.uint8]) -> dict[str, int]:
@@ -118,4 +123,19 @@ def find_faults(
         bad = np.zeros(len(residual), dtype=np.bool_)
         bad[grounded] = pose.short
         mark(Fault.REACH, bad)
+    return found
+
+
+def terrain_faults(
+    terrain: Terrain, leg: LegGeometry, contacts: Contacts, dynamics: Dynamics
+) -> NDArray[np.uint8]:
+    """Say which frames have a foot in the ground, or load beyond the edge of a step, (frames,)."""
+    found = np.zeros(len(contacts.shift), dtype=np.uint8)
+    for i, side in enumerate("rl"):
+        cut = terrain.cut(
+            leg, dynamics.points[f"ankle_{side}"], dynamics.orientation[f"foot_{side}"]
+        )
+        found[cut > CUT_LIMIT_M] |= np.uint8(Fault.CUT)
+        over = -terrain.depth(contacts.point[:, i]) > CUT_LIMIT_M
+        found[over & (contacts.force[:, i, 2] > TOUCH_N)] |= np.uint8(Fault.PRESSURE_POINT)
     return found

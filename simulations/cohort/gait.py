@@ -16,21 +16,21 @@ from scipy.interpolate import PchipInterpolator
 
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import follow_pressure
-from kinefed.simulations.cohort.curves import glide, hermite, smoothstep
+from kinefed.simulations.cohort.curves import cubic_onset, departure, glide, hermite, smoothstep
 from kinefed.simulations.cohort.kinematics import HEEL_INSET_M, LegGeometry, Sole
 from kinefed.simulations.cohort.plan import FootPlan, Plan
+from kinefed.simulations.cohort.terrain import Terrain
 
 _SWING = tuple(f"{joint}_{i}" for joint in ("hip", "out", "knee", "ankle") for i in range(3))
 _HARMONICS = ("list_c", "list_s", "list_c3", "list_s3", "tilt_c", "tilt_s", "lean_c", "lean_s")
 _PELVIS = (*_HARMONICS, "tilt", "lean", "bend_c", "bend_s")
 _FOOT = ("stance", "flat", "lift")
-_PITCH = ("strike", "opposite", "off")
 STYLE_KEYS = (
     # End of stance, foot flat, heel rise.
     *_FOOT,
     # Pitch of the foot at its contact, at the other foot's and at toe-off; rates are per stance.
-    *(f"pitch_{event}" for event in _PITCH),
-    *(f"rate_{event}" for event in _PITCH),
+    *(f"pitch_{event}" for event in ("strike", "opposite", "off")),
+    *(f"rate_{event}" for event in ("strike", "off")),
     # Centre of pressure: two shares of heel to ball, then three of ball to toe.
     *(f"cop_{event}" for event in ("flat", "mid", "lift", "opposite", "off")),
     # Knee of the leading leg at contact and at three more instants, and these (share of a step).
@@ -44,6 +44,8 @@ STYLE_KEYS = (
 _PHASE_S = 0.06
 # A person's centre of mass is about 6 % higher than the hips (Winter 2009, table 4.1).
 _COM_TO_HIP = 1.06
+# Where a forefoot that touches first is loaded, share of ball to toe.
+_TOUCH = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Steps:
         (steps, 3): ground projection of the ankle.
     style
         Each parameter of the style, (steps,).
+    terrain
+        The ground; level without one.
     """
 
     right: NDArray[np.bool_]
@@ -69,6 +73,12 @@ class Steps:
     off: FloatArray
     place: FloatArray
     style: Mapping[str, FloatArray]
+    terrain: Terrain | None = None
+
+    @property
+    def slope(self) -> float:
+        """Inclination of the ground."""
+        return self.terrain.slope if self.terrain else 0.0
 
 
 def regular_steps(
@@ -77,8 +87,9 @@ def regular_steps(
     step_m: FloatArray,
     width_m: FloatArray,
     start_s: float,
+    terrain: Terrain | None = None,
 ) -> Steps:
-    """Footsteps of ongoing walking on level ground, beginning with the right foot.
+    """Footsteps of ongoing walking, beginning with the right foot.
 
     Parameters
     ----------
@@ -89,6 +100,8 @@ def regular_steps(
         between the feet.
     start_s
         Time of the first contact.
+    terrain
+        The ground; level without one.
     """
     count = len(step_s)
     right = np.arange(count) % 2 == 0
@@ -96,7 +109,8 @@ def regular_steps(
     # A stride is two steps; the last step has none after it and counts twice.
     stride_s = step_s + np.append(step_s[1:], step_s[-1])
     ahead = np.concatenate([[0.0], np.cumsum(step_m[:-1])])
-    place = np.stack([ahead, np.where(right, -0.5, 0.5) * width_m, np.zeros(count)], axis=1)
+    x, z = terrain.places(ahead) if terrain else (ahead, np.zeros(count))
+    place = np.stack([x, np.where(right, -0.5, 0.5) * width_m, z], axis=1)
     return Steps(
         right,
         strike,
@@ -105,6 +119,7 @@ def regular_steps(
         strike + step_s + (style["stance"] - 0.5) * stride_s,
         place,
         style,
+        terrain,
     )
 
 
@@ -125,13 +140,15 @@ def plan_walk(time_s: FloatArray, steps: Steps, leg: LegGeometry) -> Plan:
     c2, s2 = np.cos(2.0 * phase), np.sin(2.0 * phase)
     c3, s3 = np.cos(3.0 * phase), np.sin(3.0 * phase)
     pelvis = np.zeros((len(t), 6))
-    pelvis[:, :2] = _path(t, feet, share, leg)
-    pelvis[:, 2] = 0.94 * leg.standing_m
+    pelvis[:, :2] = _path(t, feet, share, leg, steps.slope)
+    pelvis[:, 2] = 0.94 * leg.standing_m + np.interp(t, steps.strike, steps.place[:, 2])
     pelvis[:, 4] = g["list_c"] * c + g["list_s"] * s + g["list_c3"] * c3 + g["list_s3"] * s3
     pelvis[:, 5] = g["tilt"] + g["tilt_c"] * c2 + g["tilt_s"] * s2
     lean = g["lean"] + g["lean_c"] * c2 + g["lean_s"] * s2
     lumbar = np.stack([lean - pelvis[:, 5], g["bend_c"] * c + g["bend_s"] * s], axis=1)
-    return Plan(t, pelvis, lumbar, feet, _height(steps), share, _hold(t, steps), np.zeros(len(t)))
+    slope = np.full(len(t), steps.slope)
+    height, hold = _height(steps), _hold(t, steps)
+    return Plan(t, pelvis, lumbar, feet, height, share, hold, slope, terrain=steps.terrain)
 
 
 def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
@@ -143,24 +160,27 @@ def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
     place = steps.place[own]
     g = {key: value[own] for key, value in steps.style.items()}
     zero = np.zeros(len(own))
-    stance_s = off - strike
-    knots = np.stack([strike, flat, lift, opposite, off], axis=1).ravel()
-    pitches = (g["pitch_strike"], zero, zero, g["pitch_opposite"], g["pitch_off"])
-    pitch = np.stack(pitches, axis=1).ravel()
-    rates = (g["rate_strike"], zero, zero, g["rate_opposite"], g["rate_off"])
-    rate = (np.stack(rates, axis=1) / stance_s[:, None]).ravel()
+    down_s = np.stack([strike, flat, off], axis=1).ravel()
+    down = np.stack([g["pitch_strike"], zero, zero], axis=1).ravel()
+    down_rate = np.stack([g["rate_strike"] / (off - strike), zero, zero], axis=1).ravel()
+    up_s, via = off - lift, ((opposite - lift) / (off - lift), g["pitch_opposite"])
+    up = departure(g["pitch_off"], g["rate_off"] * up_s / (off - strike), via)
     heel, ball = HEEL_INSET_M - leg.heel, leg.ball
+    # Toes down at contact: the forefoot touches first.
+    touch = np.where(g["pitch_strike"] < 0.0, ball, heel)
 
     def sole(t: FloatArray) -> Sole:
         i = np.clip(np.searchsorted(strike, t + 1e-9, side="right") - 1, 0, len(strike) - 1)
         over = smoothstep((t - flat[i]) / (lift[i] - flat[i]))
-        pivot = heel + (ball - heel) * over
-        return Sole(place[i], hermite(t, knots, pitch, rate), pivot, np.zeros_like(t))
+        pivot = touch[i] + (ball - touch[i]) * over
+        pitch = hermite(t, down_s, down, down_rate)
+        pitch += cubic_onset(up[i], (t - lift[i]) / up_s[i])
+        return Sole(place[i], pitch, pivot, np.full_like(t, steps.slope))
 
     back, front = leg.ball + leg.heel, leg.toe - leg.ball
     times = np.stack([strike, flat, 0.5 * (flat + lift), lift, opposite, off], axis=1).ravel()
     spots = (
-        np.full(len(own), heel),
+        np.where(touch > heel, ball + _TOUCH * front, heel),
         heel + g["cop_flat"] * back,
         heel + g["cop_mid"] * back,
         ball + g["cop_lift"] * front,
@@ -177,13 +197,17 @@ def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
 
 
 def _path(
-    t: FloatArray, feet: tuple[FootPlan, FootPlan], share: FloatArray, leg: LegGeometry
+    t: FloatArray,
+    feet: tuple[FootPlan, FootPlan],
+    share: FloatArray,
+    leg: LegGeometry,
+    slope: float,
 ) -> FloatArray:
     """Where the centre of mass goes if it is to follow the centre of pressure, (frames, 2)."""
     total = np.zeros((len(t), 2))
     for i, foot in enumerate(feet):
         spot = foot.sole(t).origin[:, :2].copy()
-        spot[:, 0] += foot.pressure(t)
+        spot[:, 0] += foot.pressure(t) * np.cos(slope)
         total += share[:, i : i + 1] * spot
     return follow_pressure(total, _COM_TO_HIP * leg.standing_m, 1.0 / float(t[1] - t[0]))
 
@@ -199,14 +223,11 @@ def _height(steps: Steps) -> FloatArray:
     return np.stack([times.ravel(), side.ravel(), knee.ravel()], axis=1)
 
 
-def _hold(t: FloatArray, steps: Steps) -> FloatArray:
+def _hold(t: FloatArray, steps: Steps) -> NDArray[np.bool_]:
     """When each foot's heading must not change: from flat to heel rise, (frames, 2)."""
-    hold = np.zeros((len(t), 2))
+    hold = np.zeros((len(t), 2), dtype=np.bool_)
     for side, right in enumerate((True, False)):
         own = np.flatnonzero(steps.right == right)
-        own = own[own > 0]
-        start = np.minimum(steps.flat[own], steps.off[own - 1])
-        knots = np.stack([steps.strike[own], start, steps.lift[own], steps.off[own]], axis=1)
-        values = np.tile([0.0, 1.0, 1.0, 0.0], len(own))
-        hold[:, side] = hermite(t, knots.ravel(), values)
+        last = own[np.clip(np.searchsorted(steps.flat[own], t, side="right") - 1, 0, None)]
+        hold[:, side] = (t >= steps.flat[last]) & (t <= steps.lift[last])
     return hold

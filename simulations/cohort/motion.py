@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from kinefed.biomechanics.engine import Dynamics, Engine
@@ -20,7 +21,7 @@ from kinefed.simulations.cohort.contact import (
     yaw_correction,
 )
 from kinefed.simulations.cohort.curves import derivatives
-from kinefed.simulations.cohort.faults import find_faults
+from kinefed.simulations.cohort.faults import find_faults, terrain_faults
 from kinefed.simulations.cohort.kinematics import LegGeometry
 from kinefed.simulations.cohort.plan import SIDES, LegMotion, Plan, move_leg, raise_pelvis
 
@@ -130,6 +131,16 @@ def _overreach(legs: Sequence[LegMotion], rate_hz: float) -> FloatArray:
     return np.asarray(gaussian_filter1d(wide, 0.5 * _SINK_S * rate_hz))
 
 
+def _astray(hold: NDArray[np.bool_], legs: Sequence[LegMotion], turned: FloatArray) -> FloatArray:
+    """Heading of the flat feet, (frames,), carried smoothly over the frames without one."""
+    held = np.flatnonzero(hold.any(axis=1))
+    if not len(held):
+        return np.zeros(len(hold))
+    heading = np.stack([motion.heading() for motion in legs], axis=1)[held]
+    wanted = (heading * hold[held]).sum(axis=1) / hold[held].sum(axis=1) - turned[held]
+    return np.asarray(CubicSpline(held, wanted)(np.clip(np.arange(len(hold)), held[0], held[-1])))
+
+
 def realise(
     plan: Plan,
     leg: LegGeometry,
@@ -172,13 +183,14 @@ def realise(
             pelvis[:, :2] += step
             lower += _overreach(legs, rate_hz)
             # No joint of the leg turns the foot about the vertical, so the pelvis does.
-            for i, motion in enumerate(legs):
-                pelvis[:, 3] -= plan.hold[:, i] * (motion.heading() - turned)
+            pelvis[:, 3] -= _astray(plan.hold, legs, turned)
             more = yaw_correction(contacts, mass_kg, rate_hz)
             pelvis[:, 3] += more
             turned += more
     feet = [(motion.sole, motion.pose, motion.grounded) for motion in legs]
     found = find_faults(leg, contacts, support, root_residual(dynamics, contacts), feet)
+    if plan.terrain is not None:
+        found |= terrain_faults(plan.terrain, leg, contacts, dynamics)
     seat = contacts.force.shape[1] > 2
     nothing = np.zeros((len(q), 3))
     return Motion(

@@ -20,12 +20,14 @@ from kinefed.simulations.cohort.standing import (
     plan_squat,
 )
 from kinefed.simulations.cohort.style import (
+    FOOT_PLACEMENT_M,
     PACE_BETWEEN_PEOPLE,
     STEP_LENGTH,
     STEP_TIME,
     style_for,
     vary,
 )
+from kinefed.simulations.cohort.terrain import terrain_of
 
 # Beyond each end of a recording the movement goes on for this long, so that no end is felt within.
 _MARGIN_S = 2.0
@@ -39,7 +41,7 @@ _OLDER_PACE = 0.8
 def walk(
     name: str, person: VirtualPerson, rng: np.random.Generator, duration_s: float, rate_hz: float
 ) -> Motion:
-    """Go on walking on level ground at one speed."""
+    """Go on walking at one speed, on whatever ground the task is named after."""
     leg = LegGeometry.of(person.body)
     style = style_for(name, person.pattern)
     pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
@@ -50,12 +52,19 @@ def walk(
     # Five strides more than fit hold the footsteps that the margins need.
     count = 2 * int(np.ceil((duration_s + 2.0 * _MARGIN_S) / stride_s)) + 10
     chance = rng.standard_normal((2, count))
+    step_m = 0.5 * stride_m * (1.0 + STEP_LENGTH * chance[1])
+    terrain = terrain_of(name, leg)
+    if terrain is not None and terrain.tread_m:
+        # A step a tread, with every foot a little in front of its place or behind it.
+        spot = FOOT_PLACEMENT_M * np.clip(chance[1], -2.0, 2.0)
+        step_m = terrain.tread_m + np.diff(spot, append=0.0)
     steps = regular_steps(
         vary(style, person, rng, count),
         0.5 * stride_s * (1.0 + STEP_TIME * chance[0]),
-        0.5 * stride_m * (1.0 + STEP_LENGTH * chance[1]),
+        step_m,
         np.full(count, style.width * leg.standing_m),
         -_MARGIN_S - stride_s * (1.5 + rng.random()),
+        terrain,
     )
     labels = Labels.of_one(name, _strides(time_s, steps))
     return _realise(plan_walk(time_s, steps, leg), person, keep, labels)

@@ -24,6 +24,7 @@ from kinefed.simulations.cohort.kinematics import (
     solve_leg,
 )
 from kinefed.simulations.cohort.swing import swing_angles
+from kinefed.simulations.cohort.terrain import Terrain
 
 SIDES = ("r", "l")
 # Step of the one-sided differences that give rates and accelerations at toe-off and contact.
@@ -76,13 +77,14 @@ class Plan:
     share
         (frames, 2): right, left, of what the feet bear.
     hold
-        (frames, 2): 1 where the heading of that foot must not change (it lies flat and bears all),
-        0 where it is free.
+        (frames, 2) bool: where the heading of that foot must not change, for it lies flat.
     slope
         (frames,): inclination of the ground.
     seat
         (frames, 4) or None: where a seat is touched (x, y, z), and the greatest share of the
         weight that it may bear; how much it does bear follows from the balance.
+    terrain
+        Incline or stairs that no foot may cut into; None on level ground.
     """
 
     time_s: FloatArray
@@ -91,9 +93,10 @@ class Plan:
     feet: tuple[FootPlan, FootPlan]
     height: FloatArray
     share: FloatArray
-    hold: FloatArray
+    hold: NDArray[np.bool_]
     slope: FloatArray
     seat: FloatArray | None = None
+    terrain: Terrain | None = None
 
     def support(self) -> Support:
         """Contacts as planned: where on the ground each foot's centre of pressure is."""

@@ -70,7 +70,8 @@ class Reference:
     forces: Mapping[int, tuple[FloatArray, float]]
 
 
-def _on_grid(curve: Sequence[float]) -> FloatArray:
+def on_grid(curve: Sequence[float]) -> FloatArray:
+    """Evenly spaced values of one stride, between them straight lines, on `GRID`."""
     times = np.linspace(0.0, 1.0, len(curve) + 1)
     return np.interp(GRID, times, [*curve, curve[0]])
 
@@ -80,8 +81,8 @@ def _walking(
 ) -> Reference:
     """Level walking; the arguments scale moments, deviations of force from one, and hip range."""
     hip_mean = 11.0
-    bend = np.deg2rad(hip_mean + range_ * (_on_grid(_HIP) - hip_mean))
-    upward = _on_grid(_UPWARD)
+    bend = np.deg2rad(hip_mean + range_ * (on_grid(_HIP) - hip_mean))
+    upward = on_grid(_UPWARD)
     # In single support the force swings about body weight; in double support it is shared.
     alone = (GRID > 0.12) & (GRID < 0.5)
     upward = np.where(alone, 1.0 + force * (upward - 1.0), upward)
@@ -89,17 +90,17 @@ def _walking(
     return Reference(
         {
             "hip_flexion_r": (bend, rad),
-            "knee_flexion_r": (np.deg2rad(_on_grid(_KNEE)), rad),
-            "ankle_dorsiflexion_r": (np.deg2rad(_on_grid(_ANKLE)), rad),
-            "pelvis_list": (np.deg2rad(_on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(2.0)),
+            "knee_flexion_r": (np.deg2rad(on_grid(_KNEE)), rad),
+            "ankle_dorsiflexion_r": (np.deg2rad(on_grid(_ANKLE)), rad),
+            "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(2.0)),
         },
         {
-            "hip_flexion_r": (hip * _on_grid(_HIP_MOMENT), 0.12),
-            "knee_flexion_r": (knee * _on_grid(_KNEE_MOMENT), 0.12),
-            "ankle_dorsiflexion_r": (ankle * _on_grid(_ANKLE_MOMENT), 0.08),
-            "hip_adduction_r": (_on_grid(_ABDUCTION_MOMENT), 0.15),
+            "hip_flexion_r": (hip * on_grid(_HIP_MOMENT), 0.12),
+            "knee_flexion_r": (knee * on_grid(_KNEE_MOMENT), 0.12),
+            "ankle_dorsiflexion_r": (ankle * on_grid(_ANKLE_MOMENT), 0.08),
+            "hip_adduction_r": (on_grid(_ABDUCTION_MOMENT), 0.15),
         },
-        {0: (force * _on_grid(_FORWARD), 0.04), 2: (upward, 0.08)},
+        {0: (force * on_grid(_FORWARD), 0.04), 2: (upward, 0.08)},
     )
 
 

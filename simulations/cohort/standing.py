@@ -78,7 +78,16 @@ def plan_squat(time_s: FloatArray, squats: Squats, leg: LegGeometry, standing: f
     feet = (flat_foot(leg, "r", ahead, t), flat_foot(leg, "l", ahead, t))
     half = np.full((len(t), 2), 0.5)
     lumbar = np.stack([lean - tilt, np.zeros_like(t)], axis=1)
-    return Plan(t, pelvis, lumbar, feet, height, half, np.zeros_like(half), np.zeros_like(t))
+    return Plan(
+        t,
+        pelvis,
+        lumbar,
+        feet,
+        height,
+        half,
+        np.zeros((len(t), 2), dtype=np.bool_),
+        np.zeros_like(t),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +197,6 @@ def plan_chair(
     half = np.full((len(t), 2), 0.5)
     lumbar = np.stack([lean - tilt, zero], axis=1)
     none = np.empty((0, 3))
-    return Plan(t, pelvis, lumbar, feet, none, half, np.zeros_like(half), zero, seat)
+    return Plan(
+        t, pelvis, lumbar, feet, none, half, np.zeros((len(t), 2), dtype=np.bool_), zero, seat
+    )

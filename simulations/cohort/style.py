@@ -45,6 +45,8 @@ BETWEEN_STRIDES = 0.1
 PACE_BETWEEN_PEOPLE = 0.05
 STEP_TIME = 0.015
 STEP_LENGTH = 0.015
+# Standard deviation of where on a stair's tread a foot comes to stand.
+FOOT_PLACEMENT_M = 0.005
 
 
 @dataclass(frozen=True, slots=True)
