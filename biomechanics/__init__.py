@@ -15,6 +15,8 @@ from kinefed.biomechanics.geometry import MuscleSet, arm_muscles, leg_muscles
 from kinefed.biomechanics.hill import HillParameters
 from kinefed.biomechanics.mjcf import Site
 from kinefed.biomechanics.nms import NmsModel
+from kinefed.biomechanics.opensim_model import OpenSimModel
+from kinefed.biomechanics.opensim_muscles import opensim_leg_muscles
 from kinefed.biomechanics.optimisation import static_optimisation
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "HillParameters",
     "MuscleSet",
     "NmsModel",
+    "OpenSimModel",
     "Site",
     "Torques",
     "Wrench",
@@ -38,6 +41,7 @@ __all__ = [
     "external",
     "joint_torques",
     "leg_muscles",
+    "opensim_leg_muscles",
     "static_optimisation",
     "torques_of",
 ]

@@ -11,7 +11,9 @@ def test_the_face_is_sorted_and_whole():
     assert all(hasattr(face, name) for name in face.__all__)
 
 
-def test_mujoco_is_imported_only_by_an_engine():
-    """It is an optional extra: muscles and anthropometry work without it."""
-    code = "import sys, kinefed.biomechanics; sys.exit('mujoco' in sys.modules)"
+def test_optional_extras_are_imported_only_where_they_are_needed():
+    """Muscles and anthropometry work without MuJoCo and OpenSim."""
+    code = (
+        "import sys, kinefed.biomechanics; sys.exit(bool({'mujoco', 'opensim'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
