@@ -11,13 +11,16 @@ from kinefed.cli.output import JsonFlag, emit, figure, note, only_json, show_tab
 
 
 def simulate(
-    data: Annotated[Path, typer.Option(help="Dataset folder.", show_default=False)],
     out: Annotated[
         Path,
         typer.Option(
             help="Run folder; the same command again goes on with it.", show_default=False
         ),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Dataset folder.", show_default="virtual people, made once and kept"),
+    ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Method ids, comma-separated.", show_default="all")
     ] = None,
@@ -74,6 +77,8 @@ def simulate(
         "processes": processes,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    if data is None:
+        data = _virtual_people(json, processes)
     config = StudyConfig(data=data, out=out, emg=emg, nested=not no_nested, **chosen)
     with only_json(json):
         with StudyProgress() as progress:
@@ -84,6 +89,25 @@ def simulate(
     else:
         show_results(summary)
     note(f"report: {page}")
+
+
+def _virtual_people(json: bool, processes: int | None) -> Path:
+    """Folder of the default cohort, made where it is not there yet."""
+    from kinefed.cli.progress import Bars
+    from kinefed.simulations.cohort.default import default_cohort
+    from kinefed.simulations.workers import WorkerPool, available_cores
+
+    with only_json(json), Bars() as bars:
+
+        def begin(people: int) -> None:
+            note("Making the default virtual people; they are kept for the next time")
+            bars.stage("people", people)
+
+        folder = default_cohort(
+            lambda: WorkerPool(processes or available_cores()), begin, bars.advance
+        ).path
+    note(f"data: {folder}")
+    return folder
 
 
 def _whole_numbers(text: str | None) -> tuple[int, ...] | None:

@@ -1,7 +1,7 @@
-"""The main job on real recordings: what `make demo` runs.
+"""The main job: what `make demo` runs.
 
 Looks for the McGill gait set in ``$KINEFED_DATA/mcgill_gait``, imports it and runs a whole study
-of it with default settings.
+of it with default settings. Where it is not there, the study is of simulated people.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-HELP = """\
-No recordings found. This demo needs the gait recordings of McGill University's MOTION lab (nine
-children, MIT licence), which are published in the repository mcgillmotionlab/biomechzoo on
-GitHub under "data/sample_study/raw c3d files". Put them below a folder, say recordings/, as
+REAL = """\
+No recordings found, so this demo uses simulated people. For real ones take the gait recordings of
+McGill University's MOTION lab (nine children, MIT licence), which are published in the repository
+mcgillmotionlab/biomechzoo on GitHub under "data/sample_study/raw c3d files". Put them below a
+folder, say recordings/, as
 
     recordings/mcgill_gait/raw_c3d/<child>/*.c3d     and     recordings/mcgill_gait/trials.csv
 
@@ -29,10 +30,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder for the results")
     out: Path = parser.parse_args().out
     source = Path(os.environ.get("KINEFED_DATA", "")) / "mcgill_gait"
-    if "KINEFED_DATA" not in os.environ or not source.is_dir():
-        print(HELP, file=sys.stderr)
-        return 2
     command = [str(Path(sys.executable).parent / "kinefed")]
+    if "KINEFED_DATA" not in os.environ or not source.is_dir():
+        print(REAL)
+        print("Eight simulated people, each the wearer once.", flush=True)
+        return subprocess.run(
+            [*command, "simulate", "--out", out / "virtual"], check=False
+        ).returncode
     data = out / "mcgill-data"
     print("Nine children, each the wearer once: about 10 minutes on 2 cores.", flush=True)
     if not data.exists():

@@ -28,6 +28,9 @@ from kinefed.simulations.cohort.style import Style, styles, unit_of
 from kinefed.simulations.cohort.terrain import Terrain, terrain_of
 
 _PROBE = 0.02
+# How far a curve may go beyond its reference's extremes, in tolerances, before it weighs more.
+_ROOM = 0.3
+_STRICT = 4.0
 _RATE_HZ = 100.0
 # The middle of adults' sizes.
 _STANDARD = ("m", 1.75, 75.0)
@@ -36,14 +39,14 @@ _CLEARANCE_M = 0.025
 # What may not be fitted away: the foot's events stay in their order, trunk and pelvis move as
 # little as a person's do, the knee never locks.
 _LIMITS: Mapping[str, tuple[float, float]] = {
-    "stance": (0.61, 0.68),
+    "stance": (0.632, 0.7),
     "flat": (0.05, 0.13),
     "lift": (0.24, 0.46),
     "pitch_strike": (0.05, 0.45),
     "pitch_opposite": (-0.7, -0.12),
     "pitch_off": (-1.3, -0.6),
     "rate_strike": (-7.0, 0.0),
-    "rate_off": (-6.0, 0.0),
+    "rate_off": (-6.5, 0.0),
     "cop_flat": (0.02, 0.45),
     "cop_mid": (0.2, 0.9),
     "cop_lift": (-0.6, 0.3),
@@ -53,9 +56,9 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "knee_load": (0.15, 0.6),
     "knee_mid": (0.13, 0.6),
     "knee_late": (0.13, 0.5),
-    "at_load": (0.18, 0.36),
+    "at_load": (0.15, 0.45),
     "at_mid": (0.45, 0.65),
-    "at_late": (0.7, 0.9),
+    "at_late": (0.66, 0.95),
     "tilt": (0.03, 0.25),
     "tilt_c": (-0.025, 0.025),
     "tilt_s": (-0.025, 0.025),
@@ -65,9 +68,9 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "list_c": (-0.12, 0.12),
     "list_s": (-0.12, 0.12),
     "bend_c": (-0.1, 0.1),
-    "bend_s": (-0.1, 0.1),
+    "bend_s": (-0.12, 0.12),
     "out_0": (-0.06, 0.12),
-    "out_1": (-0.06, 0.12),
+    "out_1": (-0.1, 0.12),
     "out_2": (-0.06, 0.12),
 }
 
@@ -183,13 +186,17 @@ def misfit(
     frames = len(motion.q)
     at = (GRID * frames).astype(int)
     weight = walker.mass_kg * GRAVITY
-    parts = []
-    for name, (curve, tolerance) in target.angles.items():
-        parts.append((motion.q[at, COORDINATES.index(name)] - curve) / tolerance)
-    for name, (curve, tolerance) in target.moments.items():
-        parts.append((torque[at, COORDINATES.index(name)] - curve) / tolerance)
-    for column, (curve, tolerance) in target.forces.items():
-        parts.append((motion.force[at, 0, column] / weight - curve) / tolerance)
+    angles = [(motion.q[:, COORDINATES.index(k)], *v) for k, v in target.angles.items()]
+    moments = [(torque[:, COORDINATES.index(k)], *v) for k, v in target.moments.items()]
+    forces = [(motion.force[:, 0, k] / weight, *v) for k, v in target.forces.items()]
+    parts, peaks = [], []
+    for values, curve, tolerance in (*angles, *moments, *forces):
+        parts.append((values[at] - curve) / tolerance)
+        # People are known by their peaks: nothing may go far beyond those of the reference.
+        room = _ROOM * tolerance
+        beyond = np.maximum(values - curve.max() - room, 0.0)
+        beyond += np.maximum(curve.min() - room - values, 0.0)
+        peaks.append(_STRICT * beyond / tolerance)
     load = motion.force[:, :, 2]
     grip = np.linalg.norm(motion.force[:, :, :2], axis=2) / np.maximum(load, 0.05 * weight)
     parts.append(np.maximum(grip - 0.42, 0.0).ravel()[::2] / 0.05)
@@ -206,7 +213,7 @@ def misfit(
         wanted = _CLEARANCE_M * np.clip(6.0 * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
     parts.append(np.where(air, np.maximum(wanted - clearance, 0.0), 0.0)[::2] / 0.004)
     parts.append(10.0 * (motion.faults[::2] != 0))
-    return soften(np.concatenate(parts))
+    return np.concatenate([soften(np.concatenate(parts)), *peaks])
 
 
 def soften(residual: FloatArray, limit: float = 2.0) -> FloatArray:

@@ -44,6 +44,8 @@ STYLE_KEYS = (
 _PHASE_S = 0.06
 # A person's centre of mass is about 6 % higher than the hips (Winter 2009, table 4.1).
 _COM_TO_HIP = 1.06
+# After this share of its rise the heel, which rises with its cube, is off the ground.
+_BARELY = 0.3
 # Where a forefoot that touches first is loaded, share of ball to toe.
 _TOUCH = 0.2
 
@@ -159,10 +161,9 @@ def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
     opposite = steps.strike[own + 1]
     place = steps.place[own]
     g = {key: value[own] for key, value in steps.style.items()}
-    zero = np.zeros(len(own))
-    down_s = np.stack([strike, flat, off], axis=1).ravel()
-    down = np.stack([g["pitch_strike"], zero, zero], axis=1).ravel()
-    down_rate = np.stack([g["rate_strike"] / (off - strike), zero, zero], axis=1).ravel()
+    # The foot slaps down: it turns ever more slowly, and is stopped by the ground.
+    down_s, rate_strike = flat - strike, g["rate_strike"] / (off - strike)
+    slap = 3.0 * g["pitch_strike"] + rate_strike * down_s
     up_s, via = off - lift, ((opposite - lift) / (off - lift), g["pitch_opposite"])
     up = departure(g["pitch_off"], g["rate_off"] * up_s / (off - strike), via)
     heel, ball = HEEL_INSET_M - leg.heel, leg.ball
@@ -173,7 +174,8 @@ def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
         i = np.clip(np.searchsorted(strike, t + 1e-9, side="right") - 1, 0, len(strike) - 1)
         over = smoothstep((t - flat[i]) / (lift[i] - flat[i]))
         pivot = touch[i] + (ball - touch[i]) * over
-        pitch = hermite(t, down_s, down, down_rate)
+        rest = np.clip((flat[i] - t) / down_s[i], 0.0, 1.0)
+        pitch = rest**2 * (slap[i] + (g["pitch_strike"][i] - slap[i]) * rest)
         pitch += cubic_onset(up[i], (t - lift[i]) / up_s[i])
         return Sole(place[i], pitch, pivot, np.full_like(t, steps.slope))
 
@@ -224,10 +226,12 @@ def _height(steps: Steps) -> FloatArray:
 
 
 def _hold(t: FloatArray, steps: Steps) -> NDArray[np.bool_]:
-    """When each foot's heading must not change: from flat to heel rise, (frames, 2)."""
+    """When each foot's heading must not change: while heel and ball bear, (frames, 2)."""
     hold = np.zeros((len(t), 2), dtype=np.bool_)
     for side, right in enumerate((True, False)):
         own = np.flatnonzero(steps.right == right)
         last = own[np.clip(np.searchsorted(steps.flat[own], t, side="right") - 1, 0, None)]
-        hold[:, side] = (t >= steps.flat[last]) & (t <= steps.lift[last])
+        # The heel has barely risen in the first part of its way.
+        up = steps.lift[last] + _BARELY * (steps.off[last] - steps.lift[last])
+        hold[:, side] = (t >= steps.flat[last]) & (t <= up)
     return hold

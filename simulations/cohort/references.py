@@ -90,9 +90,9 @@ def _walking(
     return Reference(
         {
             "hip_flexion_r": (bend, rad),
-            "knee_flexion_r": (np.deg2rad(on_grid(_KNEE)), rad),
-            "ankle_dorsiflexion_r": (np.deg2rad(on_grid(_ANKLE)), rad),
-            "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(2.0)),
+            "knee_flexion_r": (np.deg2rad(on_grid(_KNEE)), 0.7 * rad),
+            "ankle_dorsiflexion_r": (np.deg2rad(on_grid(_ANKLE)), 0.8 * rad),
+            "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(1.5)),
         },
         {
             "hip_flexion_r": (hip * on_grid(_HIP_MOMENT), 0.12),

@@ -36,10 +36,10 @@ _UNIT = MappingProxyType(
     }
 )
 _UNIT_ELSE = 0.04
-# Standard deviations in those units: 1.5 degrees of a joint's angle between people of one group,
-# half a degree between one person's strides.
+# Standard deviations in those units. They look small, but some forty parameters vary at once, and
+# bodies, pace and step lengths besides.
 BETWEEN_PEOPLE = 0.3
-BETWEEN_STRIDES = 0.1
+BETWEEN_STRIDES = 0.07
 # Coefficients of variation of pace between people and of step time and length between steps:
 # 2 to 3 % within a healthy walker (Hausdorff 2005, J NeuroEng Rehabil 2:19).
 PACE_BETWEEN_PEOPLE = 0.05

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 
 from kinefed.biomechanics.anthropometry import body_parameters
-from kinefed.biomechanics.engine import Engine
-from kinefed.simulations.cohort.faults import CUT_LIMIT_M, Fault, terrain_faults
 from kinefed.simulations.cohort.kinematics import LegGeometry
-from kinefed.simulations.cohort.motion import Motion
-from kinefed.simulations.cohort.people import VirtualPerson, sample_people
-from kinefed.simulations.cohort.recording import joint_torques_nm
-from kinefed.simulations.cohort.references import GRID
-from kinefed.simulations.cohort.references_terrain import TERRAIN_REFERENCES
-from kinefed.simulations.cohort.tasks import TASKS
-from kinefed.simulations.cohort.terrain import Terrain, terrain_of
+from kinefed.simulations.cohort.terrain import Terrain
 
 LEG = LegGeometry.of(body_parameters("m", 1.75, 75.0))
 UP = Terrain(rise_m=0.17, tread_m=0.3)
