@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := biomechanics cli client datasets models personalization server signals simulations
+PACKAGES := biomechanics cli client datasets models personalization sensors server signals simulations
 STAMP := $(VENV)/.kinefed-setup
-EXTRAS := dev,import,cluster,sim
+EXTRAS := dev,import,cluster,sim,sensors,ble-sim
 RUNS ?= runs
 
 export FLWR_TELEMETRY_ENABLED := 0

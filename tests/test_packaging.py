@@ -12,6 +12,7 @@ TOP = {
     "datasets",
     "models",
     "personalization",
+    "sensors",
     "server",
     "signals",
     "simulations",
