@@ -17,6 +17,7 @@ METHOD_ORDER = (
     "mean-profile",
     "trees",
     "local",
+    "nms",
     "pooled",
     "fedavg",
     "fedavg+transfer-ungated",

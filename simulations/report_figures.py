@@ -94,7 +94,7 @@ def draw_methods(axis: Axes, rows: Sequence[Row], names: bool = True) -> None:
     rows = sorted(rows, key=lambda r: method_rank(r.method), reverse=True)
     for y, row in enumerate(rows):
         colour = ORANGE if "+transfer" in row.method else BLUE
-        if row.method in ("mean-profile", "trees", "local", "pooled"):
+        if row.method in ("mean-profile", "trees", "local", "nms", "pooled"):
             colour = GREY
         if not (math.isnan(row.ci_low) or math.isnan(row.ci_high)):
             axis.plot([row.ci_low, row.ci_high], [y, y], color=colour, linewidth=1.6)

@@ -21,6 +21,11 @@ METHODS = {
         "extremely randomised trees on angles and velocities, all data in one place",
     ),
     "local": ("local only", "the network trained on the wearer's own adaptation data alone"),
+    "nms": (
+        "muscle model",
+        "an EMG-driven Hill model of the leg's muscles, calibrated to the wearer's own adaptation "
+        "data; no network",
+    ),
     "pooled": (
         "pooled in one place",
         "the network trained with everybody's signals in one place: the control that gives up "

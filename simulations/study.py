@@ -23,6 +23,7 @@ from kinefed.simulations.config import StudyConfig, claim_folder
 from kinefed.simulations.federate import federate, federate_on_ray, federate_whole
 from kinefed.simulations.folds import Fold, from_file, leave_out, one_more_out
 from kinefed.simulations.hooks import StudyHooks
+from kinefed.simulations.nms_control import nms
 from kinefed.simulations.results import summarise_run
 from kinefed.simulations.workers import WorkerPool, available_cores
 
@@ -98,7 +99,10 @@ class _Study:
                 "pooled", jobs.pooled, lambda f, s: (f.train, f.test, self._plain_federation(s))
             )
         if "local" in methods:
-            self._local()
+            self._alone("local", jobs.local, self.config.seeds)
+        if "nms" in methods:
+            # Nothing in it is random.
+            self._alone("nms", nms, self.config.seeds[:1])
         if any(m in FEDERATED for m in methods):
             self._federations(self._choices())
 
@@ -167,18 +171,27 @@ class _Study:
             for subject, estimate in estimates.items():
                 self._save(method, todo[i][1], subject, estimate)
 
-    def _local(self) -> None:
+    def _alone(
+        self,
+        method: str,
+        function: Callable[..., NDArray[np.float32] | None],
+        seeds: Sequence[int],
+    ) -> None:
+        """Run a control that knows nobody but the person it is tested on."""
         todo = [
             (subject, seed)
-            for seed in self.config.seeds
+            for seed in seeds
             for subject in self.subjects
-            if not _whole(self._file("local", seed, subject))
+            if not _whole(self._file(method, seed, subject))
         ]
-        self.hooks.stage("local", len(todo))
+        self.hooks.stage(method, len(todo))
         work = [(self.config.data, s, self._plain_federation(seed)) for s, seed in todo]
-        for i, estimate in self.pool.each(jobs.local, work, self.hooks.advance):
-            if estimate is not None:
-                self._save("local", todo[i][1], todo[i][0], estimate)
+        for i, estimate in self.pool.each(function, work, self.hooks.advance):
+            subject, seed = todo[i]
+            if estimate is None:
+                self.hooks.note(f"{subject}: left out of {method}, which needs more than is there")
+            else:
+                self._save(method, seed, subject, estimate)
 
     def _choices(self) -> dict[str, dict[str, Any]]:
         """Choose each fold's adaptation settings without its held-out people."""

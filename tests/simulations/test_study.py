@@ -17,7 +17,7 @@ import pytest
 from two_link_arm import write_two_link_arm
 
 from kinefed.datasets import KinefedError
-from kinefed.simulations.config import METHODS, StudyConfig
+from kinefed.simulations.config import DEFAULT_METHODS, StudyConfig
 from kinefed.simulations.hooks import StudyHooks
 from kinefed.simulations.study import run_study
 
@@ -27,7 +27,7 @@ TRANSFER = (
 )
 # Without the trees, which take longest to grow; the study of a split file has them.
 SETTINGS = {
-    "methods": tuple(m for m in METHODS if m != "trees"),
+    "methods": tuple(m for m in DEFAULT_METHODS if m != "trees"),
     "network": "cnn-lstm",
     "window": 12,
     "rounds": 1,
