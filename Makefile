@@ -52,6 +52,8 @@ lint: $(STAMP) typing
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/inverse_dynamics.py
+	$(BIN)/python benchmarks/cohort.py --people 6
 
 docs: $(STAMP)
 	$(BIN)/pytest tests/test_docs.py

@@ -2,7 +2,8 @@
 
 ::
 
-    SRC/<person>/subject.toml        mass_kg = 62.6, and what else is known of the person
+    SRC/<person>/subject.toml        mass_kg = 62.6, and what else is known of the person; with
+                                     knee_angle = "extension" for a model such as gait2392
     SRC/<person>/<trial>_ik.mot      joint coordinates
     SRC/<person>/<trial>_id.sto      generalised forces (optional)
     SRC/<person>/<trial>_grf.mot     ground_force_{l,r}_{v,p,m}{x,y,z} on the feet (optional)
@@ -36,6 +37,10 @@ from kinefed.datasets.types import (
     check_name,
 )
 
+# A model's knee coordinate counts one of these as positive; the first if nothing is said.
+_KNEE_SIGNS = {"flexion": 1.0, "extension": -1.0}
+# No healthy knee extends so far: an angle beyond is flexion that is counted negative.
+_OVEREXTENDED_RAD = np.deg2rad(-20.0)
 _RESIDUALS = ("pelvis_tx_force", "pelvis_ty_force", "pelvis_tz_force")
 
 
@@ -55,10 +60,11 @@ def read(src: Path, options: ImportOptions) -> Imported:
     """
     folders = sorted(path.parent for path in find_files(src, "**/subject.toml"))
     people: dict[str, Subject] = {}
+    knees: dict[str, float] = {}
     plan: list[tuple[Path, str, RecordingRef]] = []
     counts: dict[tuple[str, str], int] = {}
     for folder in folders:
-        person = _subject(folder / "subject.toml", options)
+        person, knee = _subject(folder / "subject.toml", options)
         if person.id in people:
             raise DataError(
                 DataReason.DUPLICATE,
@@ -66,7 +72,7 @@ def read(src: Path, options: ImportOptions) -> Imported:
                 where=folder / "subject.toml",
                 next_step="Give each person one folder",
             )
-        people[person.id] = person
+        people[person.id], knees[person.id] = person, knee
         for path in find_files(folder, "*_ik.mot"):
             trial = path.name.removesuffix("_ik.mot")
             word = re.sub(r"[^a-z0-9]+", "-", trial.lower().rstrip("0123456789")).strip("-")
@@ -77,7 +83,7 @@ def read(src: Path, options: ImportOptions) -> Imported:
 
     def recordings() -> Iterator[Recording]:
         for folder, trial, ref in plan:
-            yield _recording(folder, trial, ref, people[ref.subject])
+            yield _recording(folder, trial, ref, people[ref.subject], knees[ref.subject])
 
     info = DatasetInfo(
         name=re.sub(r"[^A-Za-z0-9]+", "-", src.name).strip("-") or "opensim",
@@ -87,20 +93,23 @@ def read(src: Path, options: ImportOptions) -> Imported:
     return Imported(info, tuple(people.values()), recordings())
 
 
-def _recording(folder: Path, trial: str, ref: RecordingRef, person: Subject) -> Recording:
+def _recording(
+    folder: Path, trial: str, ref: RecordingRef, person: Subject, knee: float
+) -> Recording:
     path = folder / f"{trial}_ik.mot"
     table, in_degrees = _opensim.read_storage(path)
     rate_hz, start_s = uniform_rate(table["time"], path)
     factor = np.pi / 180.0 if in_degrees else 1.0
     angles = {
-        channel: factor * table[name]
+        channel: (knee if "knee_flexion" in channel else 1.0) * factor * table[name]
         for name, channel in _opensim.angle_channels().items()
         if name in table
     }
+    _check_knees(angles, path)
     if not angles:
         need_columns(list(table), ("hip_flexion_r", "knee_angle_r", "ankle_angle_r"), path)
     kinematics = make_stream("kinematics", rate_hz, start_s, angles)
-    torque = _torque(folder / f"{trial}_id.sto", person)
+    torque = _torque(folder / f"{trial}_id.sto", person, knee)
     force = _force(folder / f"{trial}_grf.mot")
     mask = np.ones(kinematics.data.shape[0], dtype=bool)
     clock, begin = rate_hz, start_s
@@ -114,7 +123,21 @@ def _recording(folder: Path, trial: str, ref: RecordingRef, person: Subject) -> 
     return Recording(ref, streams_by_name((kinematics, torque, force)), trials=trials)
 
 
-def _torque(path: Path, person: Subject) -> Stream | None:
+def _check_knees(angles: Mapping[str, FloatArray], path: Path) -> None:
+    """Refuse knees that bend the wrong way: their moments would have the wrong sign too."""
+    for channel, angle in angles.items():
+        lowest = np.nanmin(angle, initial=0.0)
+        if "knee_flexion" in channel and lowest < _OVEREXTENDED_RAD:
+            raise DataError(
+                DataReason.OUT_OF_RANGE,
+                f"{channel} goes to {np.rad2deg(lowest):.0f} degrees, beyond extension",
+                where=path,
+                next_step='Write knee_angle = "extension" in subject.toml for a model whose knee '
+                'coordinate is positive in extension, such as gait2392, or "flexion" otherwise',
+            )
+
+
+def _torque(path: Path, person: Subject, knee: float) -> Stream | None:
     if not path.is_file():
         return None
     if person.mass_kg is None:
@@ -127,7 +150,10 @@ def _torque(path: Path, person: Subject) -> Stream | None:
     table, _ = _opensim.read_storage(path)
     rate_hz, start_s = uniform_rate(table["time"], path)
     columns: dict[str, FloatArray] = {
-        channel: sign * table[f"{name}_moment"] / person.mass_kg
+        channel: (knee if name.startswith("knee_angle") else 1.0)
+        * sign
+        * table[f"{name}_moment"]
+        / person.mass_kg
         for name, (channel, sign) in _opensim.moment_channels().items()
         if f"{name}_moment" in table
     }
@@ -159,14 +185,24 @@ def _force(path: Path) -> Stream | None:
     return make_stream("grf", rate_hz, start_s, columns)
 
 
-def _subject(path: Path, options: ImportOptions) -> Subject:
+def _subject(path: Path, options: ImportOptions) -> tuple[Subject, float]:
+    """Read a person, and the sign of the knee coordinate of the person's model."""
     try:
-        body: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        body: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(
             DataReason.BAD_FORMAT, f"not TOML ({error})", where=path, next_step="Correct it"
         ) from error
-    return subject_from_toml(str(body.get("id", path.parent.name)), body, path, options.mass_kg)
+    positive = body.pop("knee_angle", "flexion")
+    if positive not in _KNEE_SIGNS:
+        raise DataError(
+            DataReason.BAD_FORMAT,
+            f"knee_angle = {positive!r}",
+            where=path,
+            next_step='Write "flexion" or "extension": what the coordinate counts as positive',
+        )
+    who = str(body.get("id", path.parent.name))
+    return subject_from_toml(who, body, path, options.mass_kg), _KNEE_SIGNS[positive]
 
 
 def subject_from_toml(

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kinefed.biomechanics.anthropometry import body_parameters
+from kinefed.biomechanics.anthropometry import BodyParameters, body_parameters
 from kinefed.biomechanics.body import COORDINATES, Body
 from kinefed.biomechanics.engine import Engine, external
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import GRAVITY
-from kinefed.simulations.cohort.gait import STYLE_KEYS, plan_walk, regular_steps
+from kinefed.simulations.cohort.gait import STYLE_KEYS, footsteps, plan_walk
 from kinefed.simulations.cohort.kinematics import LegGeometry
+from kinefed.simulations.cohort.limits import limits_of
 from kinefed.simulations.cohort.motion import Labels, Motion, realise
+from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.references import GRID, Reference, reference
 from kinefed.simulations.cohort.references_terrain import TERRAIN_REFERENCES
 from kinefed.simulations.cohort.style import Style, styles, unit_of
@@ -32,82 +34,12 @@ _PROBE = 0.02
 _ROOM = 0.3
 _STRICT = 4.0
 _RATE_HZ = 100.0
-# The middle of adults' sizes.
+# The middle of adults' sizes, and others of other proportions, for whom a style has to do as well:
+# how many, their draw and their weight.
 _STANDARD = ("m", 1.75, 75.0)
+_OTHERS, _DRAW, _WEIGHT = 3, 1001, 0.5
 # Of a swinging foot over an incline or a step.
 _CLEARANCE_M = 0.025
-# What may not be fitted away: the foot's events stay in their order, trunk and pelvis move as
-# little as a person's do, the knee never locks.
-_LIMITS: Mapping[str, tuple[float, float]] = {
-    "stance": (0.632, 0.7),
-    "flat": (0.05, 0.13),
-    "lift": (0.24, 0.46),
-    "pitch_strike": (0.05, 0.45),
-    "pitch_opposite": (-0.7, -0.12),
-    "pitch_off": (-1.3, -0.6),
-    "rate_strike": (-7.0, 0.0),
-    "rate_off": (-6.5, 0.0),
-    "cop_flat": (0.02, 0.45),
-    "cop_mid": (0.2, 0.9),
-    "cop_lift": (-0.6, 0.3),
-    "cop_opposite": (-0.3, 0.7),
-    "cop_off": (0.0, 0.9),
-    "knee_strike": (0.13, 0.6),
-    "knee_load": (0.15, 0.6),
-    "knee_mid": (0.13, 0.6),
-    "knee_late": (0.13, 0.5),
-    "at_load": (0.15, 0.45),
-    "at_mid": (0.45, 0.65),
-    "at_late": (0.66, 0.95),
-    "tilt": (0.03, 0.25),
-    "tilt_c": (-0.025, 0.025),
-    "tilt_s": (-0.025, 0.025),
-    "lean": (-0.25, 0.12),
-    "lean_c": (-0.015, 0.015),
-    "lean_s": (-0.015, 0.015),
-    "list_c": (-0.12, 0.12),
-    "list_s": (-0.12, 0.12),
-    "bend_c": (-0.1, 0.1),
-    "bend_s": (-0.12, 0.12),
-    "out_0": (-0.06, 0.12),
-    "out_1": (-0.1, 0.12),
-    "out_2": (-0.06, 0.12),
-}
-
-# What is different where the ground is not level. On stairs the forefoot touches first, the foot
-# lies flat for longer and the knee bears weight deeply bent; the trunk leans into an ascent.
-_UPHILL: Mapping[str, tuple[float, float]] = {
-    "lean": (-0.05, 0.3),
-    "tilt": (0.03, 0.4),
-    "lean_c": (-0.03, 0.03),
-    "lean_s": (-0.03, 0.03),
-    "out_0": (-0.06, 0.2),
-    "out_1": (-0.06, 0.2),
-    "out_2": (-0.06, 0.2),
-}
-_STAIRS: Mapping[str, tuple[float, float]] = {
-    **_UPHILL,
-    "flat": (0.04, 0.15),
-    "lift": (0.24, 0.47),
-    "pitch_strike": (-0.5, -0.08),
-    "pitch_off": (-1.2, -0.3),
-    "rate_strike": (0.0, 6.0),
-    "rate_opposite": (-5.0, 0.0),
-    "cop_flat": (0.2, 1.0),
-    "cop_mid": (0.2, 1.0),
-    "cop_off": (0.0, 0.7),
-    "cop_opposite": (-0.3, 0.65),
-    "knee_strike": (0.13, 1.4),
-    "knee_load": (0.15, 1.4),
-    "knee_mid": (0.13, 1.2),
-    "knee_late": (0.13, 1.4),
-}
-_LIMITS_ON: Mapping[str, Mapping[str, tuple[float, float]]] = {
-    "ramp_ascent": {**_UPHILL, "knee_strike": (0.13, 0.8), "knee_load": (0.15, 0.8)},
-    "ramp_descent": {**_UPHILL, "knee_mid": (0.13, 0.8), "knee_late": (0.13, 0.9)},
-    "stair_ascent": {**_STAIRS, "stance": (0.635, 0.68), "lean": (0.12, 0.3)},
-    "stair_descent": _STAIRS,
-}
 
 
 @dataclass(frozen=True)
@@ -119,10 +51,19 @@ class Walker:
     mass_kg: float
 
     @classmethod
-    def standard(cls) -> Walker:
-        """Build the person that styles are fitted for."""
-        params = body_parameters(*_STANDARD)
+    def of(cls, params: BodyParameters) -> Walker:
+        """Build a person of such a body."""
         return cls(LegGeometry.of(params), Engine(Body(params)), params.mass_kg)
+
+    @classmethod
+    def standard(cls) -> Walker:
+        """Build the person that styles are fitted for above all."""
+        return cls.of(body_parameters(*_STANDARD))
+
+    @classmethod
+    def others(cls) -> list[Walker]:
+        """Build the people for whom styles have to do as well."""
+        return [cls.of(person.body) for person in sample_people(_OTHERS, _DRAW)]
 
     def stride(
         self, style: Style, terrain: Terrain | None = None
@@ -144,13 +85,13 @@ class Walker:
         step_m = 0.5 * stride_s * style.speed_m_s(self.leg)
         if terrain is not None and terrain.tread_m:
             step_m = terrain.tread_m
-        steps = regular_steps(
+        steps = footsteps(
             {key: np.full(count, value) for key, value in style.values.items()},
             np.full(count, 0.5 * stride_s),
             np.full(count, step_m),
             np.full(count, style.width * self.leg.standing_m),
             -3.0 * stride_s,
-            terrain,
+            terrain=terrain,
         )
         margin = round(1.2 * stride_s * _RATE_HZ)
         frames = round(stride_s * _RATE_HZ)
@@ -266,10 +207,10 @@ def fit(
 
 def calibrate(name: str, rounds: int, say: Callable[[str], None]) -> Style:
     """Fit the values of a style to its reference; speed, stride and width stay."""
-    walker, style = Walker.standard(), styles()[name]
+    walkers, style = [Walker.standard(), *Walker.others()], styles()[name]
     target = TERRAIN_REFERENCES.get(name) or reference(name)
-    terrain = terrain_of(name, walker.leg)
-    limits = {**_LIMITS, **_LIMITS_ON.get(name, {})}
+    weights = [1.0, *[_WEIGHT] * _OTHERS]
+    limits = limits_of(name)
     unit = np.array([unit_of(key) for key in STYLE_KEYS])
     bounds = np.array([limits.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
     start = np.array([style.values[key] for key in STYLE_KEYS]) / unit
@@ -280,7 +221,11 @@ def calibrate(name: str, rounds: int, say: Callable[[str], None]) -> Style:
 
     def residual(x: FloatArray) -> FloatArray:
         # A little pull towards the start decides what the reference leaves open.
-        return np.concatenate([misfit(walker, at(x), target, terrain), 0.1 * (x - start)])
+        parts = [
+            weight * misfit(walker, at(x), target, terrain_of(name, walker.leg))
+            for walker, weight in zip(walkers, weights, strict=True)
+        ]
+        return np.concatenate([*parts, 0.1 * (x - start)])
 
     low, high = bounds.T / unit
     return at(fit(residual, start, low, high, rounds, say))

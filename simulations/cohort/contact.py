@@ -258,6 +258,12 @@ def yaw_correction(contacts: Contacts, mass_kg: float, rate_hz: float) -> FloatA
     return _filtered(contacts.free_moment.sum(axis=1, keepdims=True), gain, rate_hz)[:, 0]
 
 
+def away_from_ends(frames: int, rate_hz: float, after_s: float = 0.0) -> FloatArray:
+    """From 0 at either end of the margins, and `after_s` beyond, to 1 within, (frames,)."""
+    number = np.arange(frames) - after_s * rate_hz
+    return smoothstep(np.minimum(number, number[::-1]) / (_EDGE_S * rate_hz))
+
+
 def _rise(hertz: FloatArray, low: float, high: float) -> FloatArray:
     """From 0 below one frequency to 1 above another, as a raised cosine."""
     share = np.clip((hertz - low) / (high - low), 0.0, 1.0)
@@ -269,8 +275,7 @@ def _filtered(
 ) -> FloatArray:
     """Columns after a zero-phase filter, (frames, columns)."""
     # At the ends accelerations are extrapolated; correcting by them would feed on itself.
-    away = np.minimum(np.arange(len(error)), np.arange(len(error))[::-1]) / (_EDGE_S * rate_hz)
-    error = error * smoothstep(away)[:, None]
+    error = error * away_from_ends(len(error), rate_hz)[:, None]
     # Mirrored ends: the transform sees no jump where the recording is cut.
     padded = np.concatenate([error, error[::-1]])
     weight = gain(np.asarray(np.fft.rfftfreq(len(padded), 1.0 / rate_hz), dtype=np.float64))

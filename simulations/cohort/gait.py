@@ -16,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import follow_pressure
-from kinefed.simulations.cohort.curves import cubic_onset, departure, glide, hermite, smoothstep
+from kinefed.simulations.cohort.curves import cubic_onset, departure, glide, smoothstep
 from kinefed.simulations.cohort.kinematics import HEEL_INSET_M, LegGeometry, Sole
 from kinefed.simulations.cohort.plan import FootPlan, Plan
 from kinefed.simulations.cohort.terrain import Terrain
@@ -44,6 +44,12 @@ STYLE_KEYS = (
 _PHASE_S = 0.06
 # A person's centre of mass is about 6 % higher than the hips (Winter 2009, table 4.1).
 _COM_TO_HIP = 1.06
+# Who comes to stand settles on both feet within this time.
+_SETTLE_S = 0.4
+# Who stands still has nodes of height this far apart.
+_STILL_S = 0.25
+# Knees of a person who stands at ease.
+STANDING_KNEE = np.deg2rad(8.0)
 # After this share of its rise the heel, which rises with its cube, is off the ground.
 _BARELY = 0.3
 # Where a forefoot that touches first is loaded, share of ball to toe.
@@ -64,6 +70,8 @@ class Steps:
         (steps, 3): ground projection of the ankle.
     style
         Each parameter of the style, (steps,).
+    pause
+        (steps,) seconds: both feet stand this long between a contact and what follows from it.
     terrain
         The ground; level without one.
     """
@@ -75,6 +83,7 @@ class Steps:
     off: FloatArray
     place: FloatArray
     style: Mapping[str, FloatArray]
+    pause: FloatArray
     terrain: Terrain | None = None
 
     @property
@@ -83,15 +92,16 @@ class Steps:
         return self.terrain.slope if self.terrain else 0.0
 
 
-def regular_steps(
+def footsteps(
     style: Mapping[str, FloatArray],
     step_s: FloatArray,
     step_m: FloatArray,
     width_m: FloatArray,
     start_s: float,
+    pause_s: FloatArray | None = None,
     terrain: Terrain | None = None,
 ) -> Steps:
-    """Footsteps of ongoing walking, beginning with the right foot.
+    """Footsteps one after another, beginning with the right foot.
 
     Parameters
     ----------
@@ -102,14 +112,20 @@ def regular_steps(
         between the feet.
     start_s
         Time of the first contact.
+    pause_s
+        (steps,): how long both feet stand after each contact; without it they never do.
     terrain
         The ground; level without one.
     """
     count = len(step_s)
     right = np.arange(count) % 2 == 0
-    strike = start_s + np.concatenate([[0.0], np.cumsum(step_s[:-1])])
+    pause = np.zeros(count) if pause_s is None else pause_s
+    strike = start_s + np.concatenate([[0.0], np.cumsum((step_s + pause)[:-1])])
     # A stride is two steps; the last step has none after it and counts twice.
     stride_s = step_s + np.append(step_s[1:], step_s[-1])
+    # The other foot's contact, and where both stand after it the end of that.
+    ready = strike + step_s + pause + np.append(pause[1:], 0.0)
+    off = ready + (style["stance"] - 0.5) * stride_s
     ahead = np.concatenate([[0.0], np.cumsum(step_m[:-1])])
     x, z = terrain.places(ahead) if terrain else (ahead, np.zeros(count))
     place = np.stack([x, np.where(right, -0.5, 0.5) * width_m, z], axis=1)
@@ -117,10 +133,11 @@ def regular_steps(
         right,
         strike,
         strike + style["flat"] * stride_s,
-        strike + style["lift"] * stride_s,
-        strike + step_s + (style["stance"] - 0.5) * stride_s,
+        off - (style["stance"] - style["lift"]) * stride_s,
+        off,
         place,
         style,
+        pause,
         terrain,
     )
 
@@ -129,13 +146,7 @@ def plan_walk(time_s: FloatArray, steps: Steps, leg: LegGeometry) -> Plan:
     """Plan of walking on given footsteps; they must begin and end beyond `time_s`."""
     t, style = time_s, steps.style
     feet = (_foot(steps, leg, right=True), _foot(steps, leg, right=False))
-    share = np.empty((len(t), 2))
-    # The load passes to a foot between its contact and the other's toe-off.
-    over = np.stack([steps.strike[1:], steps.off[:-1]], axis=1).ravel()
-    to_right = steps.right[1:].astype(np.float64)
-    share[:, 0] = hermite(t, over, np.stack([1.0 - to_right, to_right], axis=1).ravel())
-    share[:, 1] = 1.0 - share[:, 0]
-
+    share = _share(t, steps)
     phase = glide(t, steps.strike, np.pi * np.arange(len(steps.strike), dtype=np.float64), _PHASE_S)
     g = {key: np.interp(t, steps.strike, style[key]) for key in _PELVIS}
     c, s = np.cos(phase), np.sin(phase)
@@ -153,12 +164,30 @@ def plan_walk(time_s: FloatArray, steps: Steps, leg: LegGeometry) -> Plan:
     return Plan(t, pelvis, lumbar, feet, height, share, hold, slope, terrain=steps.terrain)
 
 
+def _share(t: FloatArray, steps: Steps) -> FloatArray:
+    """Share of each foot in the load, (frames, 2).
+
+    It passes to a foot between its contact and the other's toe-off, by way of standing on both. A
+    cubic: a curve that also starts without acceleration would leave a foot on the ground that bears
+    next to nothing.
+    """
+    begin, end = steps.strike[1:], steps.off[:-1]
+    pause = steps.pause[1:]
+    settle = 0.5 * (end - begin - pause) + np.minimum(0.4 * pause, _SETTLE_S)
+    over = np.stack([begin, begin + settle, end - settle, end], axis=1).ravel()
+    right = steps.right[1:].astype(np.float64)
+    half = np.full_like(right, 0.5)
+    passed = np.interp(t, over, np.stack([1.0 - right, half, half, right], axis=1).ravel())
+    share = passed**2 * (3.0 - 2.0 * passed)
+    return np.stack([share, 1.0 - share], axis=1)
+
+
 def _foot(steps: Steps, leg: LegGeometry, right: bool) -> FootPlan:
     """Roll of one foot over heel, sole and ball in each of its stances."""
     own = np.flatnonzero(steps.right == right)
     own = own[own < len(steps.strike) - 1]
     strike, flat, lift, off = (x[own] for x in (steps.strike, steps.flat, steps.lift, steps.off))
-    opposite = steps.strike[own + 1]
+    opposite = steps.strike[own + 1] + steps.pause[own + 1]
     place = steps.place[own]
     g = {key: value[own] for key, value in steps.style.items()}
     # The foot slaps down: it turns ever more slowly, and is stopped by the ground.
@@ -215,14 +244,28 @@ def _path(
 
 
 def _height(steps: Steps) -> FloatArray:
-    """Knee flexion of the leading leg at four instants of every step, (nodes, 3)."""
+    """Knee flexion of the leading leg at four instants of every step, (nodes, 3).
+
+    Where both feet stand there are more, all through the pause.
+    """
     g = steps.style
-    step_s = np.diff(steps.strike)[:, None]
-    share = np.stack([0.0 * g["at_load"], g["at_load"], g["at_mid"], g["at_late"]], axis=1)[:-1]
-    knee = np.stack([g[f"knee_{k}"] for k in ("strike", "load", "mid", "late")], axis=1)[:-1]
-    side = np.broadcast_to(np.where(steps.right[:-1], 0.0, 1.0)[:, None], share.shape)
-    times = steps.strike[:-1, None] + share * step_s
-    return np.stack([times.ravel(), side.ravel(), knee.ravel()], axis=1)
+    pause = steps.pause[:-1]
+    step_s = np.diff(steps.strike) - pause
+    times, knees = [], []
+    for event in ("strike", "load", "mid", "late"):
+        at = g[f"at_{event}"][:-1] if event != "strike" else 0.0 * step_s
+        wait = pause if event in ("mid", "late") else 0.0 * pause
+        times.append(steps.strike[:-1] + wait + at * step_s)
+        knees.append(g[f"knee_{event}"][:-1])
+    side = np.where(steps.right[:-1], 0.0, 1.0)
+    nodes = [np.stack([np.ravel(times), np.tile(side, 4), np.ravel(knees)], axis=1)]
+    for i in np.flatnonzero(pause > 0.0):
+        still = np.arange(times[1][i] + _STILL_S, times[2][i] - 0.5 * _STILL_S, _STILL_S)
+        nodes.append(
+            np.column_stack([still, *np.full((2, len(still)), [[side[i]], [STANDING_KNEE]])])
+        )
+    every = np.concatenate(nodes)
+    return every[np.argsort(every[:, 0])]
 
 
 def _hold(t: FloatArray, steps: Steps) -> NDArray[np.bool_]:

@@ -15,20 +15,35 @@ from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import (
     GRAVITY,
     Contacts,
+    away_from_ends,
     pelvis_correction,
     share_seat,
     share_wrench,
     yaw_correction,
 )
-from kinefed.simulations.cohort.curves import derivatives
-from kinefed.simulations.cohort.faults import find_faults, terrain_faults
+from kinefed.simulations.cohort.curves import derivatives, smoothstep
+from kinefed.simulations.cohort.faults import FLAT_RAD, find_faults, terrain_faults
 from kinefed.simulations.cohort.kinematics import LegGeometry
-from kinefed.simulations.cohort.plan import SIDES, LegMotion, Plan, move_leg, raise_pelvis
+from kinefed.simulations.cohort.plan import (
+    SIDES,
+    LegMotion,
+    Plan,
+    move_leg,
+    raise_heels,
+    raise_pelvis,
+)
 
 # After this many passes the centre of pressure changes by less than a millimetre a pass.
 PASSES = 5
-# Sinking to spare a stretched leg takes this long to either side.
+# Sparing a stretched leg takes this long to either side.
 _SINK_S = 0.06
+# Legs are spared where the path has been corrected for this long.
+_EDGE_S = 0.5
+# A foot pitched by this much more than flat has begun to roll over its ball.
+_ROLLING = 0.15
+# A heel that rises by an angle shortens the way from hip to ankle by this share of the foot's
+# length behind the ball, times the angle: ankle and ball are that far apart across the leg.
+_HEEL_GAIN = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +134,37 @@ def assemble(
     return q, (right, left)
 
 
-def _overreach(legs: Sequence[LegMotion], rate_hz: float) -> FloatArray:
-    """By how much the pelvis must sink so that no leg on the ground is stretched, (frames,)."""
-    want = np.zeros(len(legs[0].grounded))
-    for motion in legs:
-        want[motion.grounded] = np.maximum(want[motion.grounded], motion.pose.wanting)
+def _overreach(
+    legs: Sequence[LegMotion], leg: LegGeometry, rate_hz: float
+) -> tuple[FloatArray, FloatArray]:
+    """What spares the legs on the ground from being stretched.
+
+    A foot that rolls over its ball raises its heel further, as people do; above one that lies flat
+    the pelvis sinks.
+
+    Returns
+    -------
+    sink
+        (frames,): of the pelvis in m.
+    heels
+        (frames, 2): further pitch of the right and the left foot, toes down, rad.
+    """
+    sink = np.zeros(len(legs[0].grounded))
+    heels = np.zeros((len(sink), len(legs)))
+    # At the ends of the margins the path stays as planned; legs that miss it there are let be.
+    inside = away_from_ends(len(sink), rate_hz, _EDGE_S)
+    for i, motion in enumerate(legs):
+        want, rolls = np.zeros(len(sink)), np.zeros(len(sink))
+        want[motion.grounded] = np.maximum(motion.pose.wanting, 0.0)
+        want *= inside
+        rolls[motion.grounded] = smoothstep(-(motion.sole.pitch + FLAT_RAD) / _ROLLING)
+        sink = np.maximum(sink, (1.0 - rolls) * want)
+        heels[:, i] = rolls * _eased(rolls * want, rate_hz) / (_HEEL_GAIN * (leg.ball + leg.heel))
+    return _eased(sink, rate_hz), heels
+
+
+def _eased(want: FloatArray, rate_hz: float) -> FloatArray:
+    """Smooth curve that is nowhere below what is wanted, by much."""
     if not want.any():
         return want
     # Widened before it is smoothed, so that what remains under the hump is at least what is wanted.
@@ -166,10 +207,11 @@ def realise(
     support = plan.support()
     pelvis = plan.pelvis.copy()
     lower, turned = np.zeros(len(pelvis)), np.zeros(len(pelvis))
+    heels = np.zeros((len(pelvis), len(plan.feet)))
     for turn in range(PASSES):
-        q, legs = assemble(plan, leg, pelvis, lower)
+        q, legs = assemble(raise_heels(plan, heels), leg, pelvis, lower)
         qd, qdd = derivatives(q, rate_hz)
-        dynamics = engine.inverse(q, qd, qdd)
+        dynamics = engine.inverse(q, qd, qdd, forces_only=turn + 1 < PASSES)
         height_m = float((dynamics.com[:, 2] - support.point[:, :2, 2].mean(axis=1)).mean())
         wrench = (*dynamics.root_wrench(), dynamics.anchors[:, 3])
         if plan.seat is not None:
@@ -181,7 +223,9 @@ def realise(
                 # On the seat the hips stay where they are, and the seat's share sees to balance.
                 step *= 1.0 - plan.seat[:, 3:]
             pelvis[:, :2] += step
-            lower += _overreach(legs, rate_hz)
+            sink, rise = _overreach(legs, leg, rate_hz)
+            lower += sink
+            heels += rise
             # No joint of the leg turns the foot about the vertical, so the pelvis does.
             pelvis[:, 3] -= _astray(plan.hold, legs, turned)
             more = yaw_correction(contacts, mass_kg, rate_hz)

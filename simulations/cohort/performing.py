@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from kinefed.biomechanics.engine import Engine
 from kinefed.datasets.types import FloatArray
-from kinefed.simulations.cohort.gait import Steps, plan_walk, regular_steps
+from kinefed.simulations.cohort.cadence import varied_steps
+from kinefed.simulations.cohort.gait import Steps, footsteps, plan_walk
 from kinefed.simulations.cohort.kinematics import LegGeometry
 from kinefed.simulations.cohort.motion import Labels, Motion, realise
 from kinefed.simulations.cohort.people import VirtualPerson
@@ -58,14 +59,29 @@ def walk(
         # A step a tread, with every foot a little in front of its place or behind it.
         spot = FOOT_PLACEMENT_M * np.clip(chance[1], -2.0, 2.0)
         step_m = terrain.tread_m + np.diff(spot, append=0.0)
-    steps = regular_steps(
+    steps = footsteps(
         vary(style, person, rng, count),
         0.5 * stride_s * (1.0 + STEP_TIME * chance[0]),
         step_m,
         np.full(count, style.width * leg.standing_m),
         -_MARGIN_S - stride_s * (1.5 + rng.random()),
-        terrain,
+        terrain=terrain,
     )
+    labels = Labels.of_one(name, _strides(time_s, steps))
+    return _realise(plan_walk(time_s, steps, leg), person, keep, labels)
+
+
+def walk_changing(
+    name: str, person: VirtualPerson, rng: np.random.Generator, duration_s: float, rate_hz: float
+) -> Motion:
+    """Walk with changes of pace, stops and starts."""
+    leg = LegGeometry.of(person.body)
+    styles = [style_for(f"walk_{pace}", person.pattern) for pace in ("slow", "normal", "fast")]
+    time_s, keep = _clock(duration_s, rate_hz)
+    longest = max(style.stride_s(leg) for style in styles)
+    start_s = -_MARGIN_S - longest * (1.5 + rng.random())
+    until_s = duration_s + _MARGIN_S + 2.5 * longest
+    steps = varied_steps(styles, person, leg, until_s - start_s, start_s, rng)
     labels = Labels.of_one(name, _strides(time_s, steps))
     return _realise(plan_walk(time_s, steps, leg), person, keep, labels)
 

@@ -7,7 +7,7 @@ The height of the pelvis is set by how much the bearing leg's knee is flexed at 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,20 @@ class LegMotion:
         forward = self.pose.foot[:, :, 0]
         angle[self.grounded] = np.arctan2(forward[:, 1], forward[:, 0])
         return angle
+
+
+def raise_heels(plan: Plan, more: FloatArray) -> Plan:
+    """Plan whose feet are pitched toes down by so much more, (frames, 2)."""
+    feet = []
+    for foot, column in zip(plan.feet, more.T, strict=True):
+        extra = CubicSpline(plan.time_s, column)
+
+        def sole(t: FloatArray, foot: FootPlan = foot, extra: CubicSpline = extra) -> Sole:
+            flat = foot.sole(t)
+            return replace(flat, pitch=flat.pitch - extra(t))
+
+        feet.append(replace(foot, sole=sole))
+    return replace(plan, feet=(feet[0], feet[1]))
 
 
 def raise_pelvis(plan: Plan, leg: LegGeometry, pelvis: FloatArray) -> FloatArray:

@@ -106,7 +106,7 @@ def to_markdown(tables: Sequence[TaskTable], literature: Literature, asked: Aske
         "",
         f"{asked.people} random healthy people (seed {asked.seed}), {asked.seconds:g} s of each "
         "task. A person's number is the mean over their strides or repetitions, those with faulty "
-        "frames included.",
+        "frames included; moments are low-passed at 10 Hz before their peaks are read.",
         "",
         f"**{percent(share_in_range(rows))} of all people and quantities are within the published "
         f"range** ({len(rows)} quantities; {percent(share_in_range(checked))} of the "

@@ -146,8 +146,26 @@ def record(
     dynamics = engine.inverse(motion.q, motion.qd, motion.qdd)
     tau = joint_torques_nm(dynamics, motion)
     streams = [_kinematics(motion), _torque(tau, motion, engine.body.params.mass_kg), _grf(motion)]
-    streams.append(_emg(outfit, dynamics, motion, tau, rng, raw_emg))
-    gaps: list[Gap] = []
+    streams.append(worn_emg(outfit, dynamics, motion, tau, rng, raw=raw_emg))
+    imus, gaps = worn_imus(outfit, dynamics, rate_hz, rng, link)
+    streams += imus
+    return Recording(
+        ref,
+        {stream.name: stream for stream in streams},
+        trials=_trials(motion),
+        gaps=tuple(gaps),
+    )
+
+
+def worn_imus(
+    outfit: Outfit,
+    dynamics: Dynamics,
+    rate_hz: float,
+    rng: np.random.Generator,
+    link: LinkConfig | None = None,
+) -> tuple[list[Stream], list[Gap]]:
+    """Return what the IMUs measure, a stream each, and what was lost on the way."""
+    streams, gaps = [], []
     for site, placement in outfit.imus.items():
         acc, gyro = worn_imu(*dynamics.imu(site), rate_hz, placement, rng)
         received = transmit(np.hstack([acc, gyro]), rate_hz, rng, link)
@@ -159,12 +177,7 @@ def record(
         stream = Stream(f"imu_{name}", rate_hz, 0.0, channels, units, _held(received))
         streams.append(stream)
         gaps += _gaps(stream.name, received, rate_hz)
-    return Recording(
-        ref,
-        {stream.name: stream for stream in streams},
-        trials=_trials(motion),
-        gaps=tuple(gaps),
-    )
+    return streams, gaps
 
 
 def _stream(name: str, rate_hz: float, columns: Mapping[str, FloatArray], unit: str) -> Stream:
@@ -211,14 +224,16 @@ def _grf(motion: Motion) -> Stream:
     return _stream("grf", motion.rate_hz, columns, "N")
 
 
-def _emg(
+def worn_emg(
     outfit: Outfit,
     dynamics: Dynamics,
     motion: Motion,
     tau: FloatArray,
     rng: np.random.Generator,
-    raw: bool,
+    *,
+    raw: bool = False,
 ) -> Stream:
+    """Return what the electrodes of both legs measure: envelopes, or raw at 1000 Hz."""
     columns: dict[str, FloatArray] = {}
     for side in SIDES:
         own = [COORDINATES.index(f"{name}_{side}") for name in LEG]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from kinefed.biomechanics.dynamics import Torques, Wrench, torques_of
 from kinefed.biomechanics.engine import Engine
 from kinefed.datasets.types import FloatArray
+from kinefed.signals.filters import forward_backward, low_pass_sos
 from kinefed.simulations.cohort.arm import ArmMotion
 from kinefed.simulations.cohort.contact import GRAVITY
 from kinefed.simulations.cohort.motion import Motion
 
 # A force plate calls less than this no contact: 20 N, the usual threshold, of a person of 70 kg.
 TOUCH = 0.03
+# Between the cut-offs that laboratories use.
+MOMENT_CUTOFF_HZ = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,11 @@ class Repetition:
 
 
 def torques(engine: Engine, motion: Motion | ArmMotion) -> Torques:
-    """Joint moments of a movement from its motion and its forces alone."""
+    """Joint moments of a movement from its motion and its forces alone, low-passed.
+
+    Published moments come from smoothed markers (6 Hz in Winter 2009, 6 to 15 Hz elsewhere), so
+    that a peak of theirs is that of a smooth curve; ours is read off one too.
+    """
     dynamics = engine.inverse(motion.q, motion.qd, motion.qdd)
     wrenches = []
     if isinstance(motion, Motion):
@@ -82,7 +89,9 @@ def torques(engine: Engine, motion: Motion | ArmMotion) -> Torques:
             for i, side in enumerate("rl")
         ]
         wrenches.append(Wrench("pelvis", motion.seat_force, motion.seat_point))
-    return torques_of(dynamics, wrenches, engine.body.params.mass_kg)
+    found = torques_of(dynamics, wrenches, engine.body.params.mass_kg)
+    sos = low_pass_sos("low_pass", MOMENT_CUTOFF_HZ, 2, motion.rate_hz)
+    return replace(found, labels=forward_backward(sos, found.labels, "low_pass"))
 
 
 def repetitions(

@@ -8,11 +8,10 @@ import numpy as np
 
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.curves import hermite
+from kinefed.simulations.cohort.gait import STANDING_KNEE
 from kinefed.simulations.cohort.kinematics import LegGeometry, Sole
 from kinefed.simulations.cohort.plan import FootPlan, Plan
 
-# Knees of a person who stands at ease.
-STANDING_KNEE = np.deg2rad(8.0)
 # Height nodes follow the knee at this spacing.
 _NODE_S = 0.05
 _ALWAYS = 1e9

@@ -3,6 +3,8 @@
 A swing is drawn with joint angles rather than with a path of the foot: a path that passes near the
 full length of the leg makes the knee's rate infinite, joint angles cannot. It starts and ends with
 the angle, rate and acceleration that the ground imposes, so nothing jerks at toe-off or contact.
+The ankle, which moves the light foot alone, keeps angle and rate only: its acceleration as the foot
+leaves or meets the ground is so great that a curve which kept it would swing to and fro.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from kinefed.datasets.types import FloatArray
 NODES = np.array([0.25, 0.5, 0.75])
 
 
-def _basis() -> BSpline:
-    """Quintic spline of each of nine unit data.
+def _basis(degree: int) -> BSpline:
+    """Spline of each of nine unit data.
 
-    Three at the start (angle, rate, acceleration), three nodes, three at the end.
+    Three at the start (angle, rate, acceleration), three nodes, three at the end; a cubic heeds no
+    acceleration.
     """
     times = np.concatenate([[0.0], NODES, [1.0]])
     inner = len(NODES)
@@ -27,12 +30,15 @@ def _basis() -> BSpline:
     values[0, 0] = values[-1, inner + 3] = 1.0
     values[1:-1, 3 : 3 + inner] = np.eye(inner)
     unit = np.eye(inner + 6)
-    start = [(1, unit[1]), (2, unit[2])]
-    end = [(1, unit[inner + 4]), (2, unit[inner + 5])]
-    return make_interp_spline(times, values, k=5, bc_type=(start, end))
+    orders = range(1, (degree + 1) // 2)
+    start = [(order, unit[order]) for order in orders]
+    end = [(order, unit[inner + 3 + order]) for order in orders]
+    return make_interp_spline(times, values, k=degree, bc_type=(start, end))
 
 
-_BASIS = _basis()
+_BASIS, _LIGHT = _basis(5), _basis(3)
+# Column of the ankle among a leg's joints.
+_ANKLE = 3
 
 
 def swing_angles(
@@ -51,18 +57,23 @@ def swing_angles(
     duration_s
         (frames,): of the swing that the frame belongs to.
     start, end
-        (frames, 3, joints): angle, rate and acceleration at either end.
+        (frames, 3, 4): hip flexion, hip adduction, knee and ankle: angle, rate and acceleration at
+        either end.
     nodes
-        (frames, 3, joints): angles at `NODES`.
+        (frames, 3, 4): angles at `NODES`.
 
     Returns
     -------
     FloatArray
-        (frames, joints).
+        (frames, 4).
     """
-    weight = np.asarray(_BASIS(fraction))
     scale = np.stack([np.ones_like(duration_s), duration_s, duration_s**2], axis=1)
-    angles = np.einsum("fk,fkj->fj", weight[:, :3] * scale, start)
-    angles += np.einsum("fk,fkj->fj", weight[:, 3:-3], nodes)
-    angles += np.einsum("fk,fkj->fj", weight[:, -3:] * scale, end)
-    return np.asarray(angles)
+
+    def drawn(basis: BSpline, joints: slice) -> FloatArray:
+        weight = np.asarray(basis(fraction))
+        angles = np.einsum("fk,fkj->fj", weight[:, :3] * scale, start[:, :, joints])
+        angles += np.einsum("fk,fkj->fj", weight[:, 3:-3], nodes[:, :, joints])
+        angles += np.einsum("fk,fkj->fj", weight[:, -3:] * scale, end[:, :, joints])
+        return np.asarray(angles)
+
+    return np.hstack([drawn(_BASIS, slice(_ANKLE)), drawn(_LIGHT, slice(_ANKLE, None))])

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kinefed.datasets.errors import UsageError, UsageReason
-from kinefed.simulations.cohort import performing
+from kinefed.simulations.cohort import performing, performing_jumps
 from kinefed.simulations.cohort.motion import Motion
 from kinefed.simulations.cohort.people import VirtualPerson
 
@@ -91,6 +91,9 @@ _ALL = (
     Task("squat", "squatting again and again", performing.squat),
     Task("sit_to_stand", "standing up from a seat, then sitting down, in turn", performing.chair),
     Task("stand_to_sit", "sitting down on a seat, then standing up, in turn", performing.chair),
+    Task("jump", "jumping on the spot with a counter-movement", performing_jumps.jump),
+    Task("jump_up", "jumping up onto a step, then down from it, in turn", performing_jumps.step),
+    Task("jump_down", "jumping down from a step, then up onto one, in turn", performing_jumps.step),
 )
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _ALL})
 
