@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := biomechanics cli client datasets models personalization sensors server signals simulations
 STAMP := $(VENV)/.kinefed-setup
-EXTRAS := dev,import,cluster,sim,sensors,ble-sim
+EXTRAS := dev,import,cluster,sim,sensors,ble-sim,live
 RUNS ?= runs
 
 export FLWR_TELEMETRY_ENABLED := 0

@@ -18,7 +18,17 @@ import click
 import typer
 import typer.core
 
-from kinefed.cli import data, evaluate, models, personalize, report, simulate, train
+from kinefed.cli import (
+    data,
+    evaluate,
+    export,
+    models,
+    personalize,
+    report,
+    sensors,
+    simulate,
+    train,
+)
 
 # With Rich installed Typer puts backslashes into plain help as well ("\\[required]").
 typer.core.HAS_RICH = False
@@ -45,8 +55,10 @@ app = typer.Typer(
 app.command("simulate", short_help="A whole federation on one machine: table and report.")(
     simulate.simulate
 )
+data.app.command("export", short_help="A recording as EDF+ or BDF+.")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(sensors.app, name="sensors")
 app.command("train", short_help="One model, all data in one place.")(train.train)
 app.command("evaluate", short_help="Score a model person by person.")(evaluate.evaluate)
 app.command("personalize", short_help="Adapt a model to one wearer, behind the gate.")(

@@ -121,6 +121,10 @@ class Hub:
             What ended a link's keeper, which is a fault of the program.
         """
         await self._arrived.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended a link's keeper, which is a fault of the program."""
         for keeper in self._keepers:
             if keeper.done() and not keeper.cancelled():
                 keeper.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -52,6 +53,25 @@ class EvenStream:
         self._scale = np.array([worn.scale(spec, column) for column in named])
         emg = any(spec.channels[column].kind == "emg" for column in named)
         self._grid = Grid(self.rate_hz, start_ns, nearest=emg)
+
+    @classmethod
+    def named(cls, name: str, rate_hz: float, channels: Sequence[str], start_ns: int) -> Self:
+        """Make one of a stream whose columns have their names and units already.
+
+        Parameters
+        ----------
+        name, rate_hz, channels
+            As the attributes; one channel a column.
+        start_ns
+            Time zero on the host's monotonic clock.
+        """
+        stream = cls.__new__(cls)
+        stream.name, stream.rate_hz, stream.channels = name, rate_hz, tuple(channels)
+        stream._columns = list(range(len(stream.channels)))
+        stream._scale = np.ones(len(stream.channels))
+        emg = any(channel.startswith("emg.") for channel in stream.channels)
+        stream._grid = Grid(rate_hz, start_ns, nearest=emg)
+        return stream
 
     def push(self, timed: Timed) -> Even:
         """Take the next samples; give what is ready, in recording units."""

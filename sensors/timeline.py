@@ -28,6 +28,23 @@ class Timed:
     host_ns: IntArray
 
 
+class Ascending:
+    """Keeps times from going back where a line was corrected downwards, or from standing still."""
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+
+    def __call__(self, host: IntArray) -> IntArray:
+        """Move the next times, (n,) int64, up as far as they must be."""
+        steps = np.arange(len(host), dtype=np.int64)
+        flat = host - steps
+        if self._last_ns is not None:
+            flat = np.maximum(flat, self._last_ns + 1)
+        ascending = np.maximum.accumulate(flat) + steps
+        self._last_ns = int(ascending[-1])
+        return ascending
+
+
 class Timeline:
     """The time line of one stream, made as samples come.
 
@@ -45,7 +62,7 @@ class Timeline:
     def __init__(self, spec: StreamSpec) -> None:
         self._rate_hz = spec.rate_hz
         self._fit = ClockFit(CRYSTAL_SKEW if spec.clocked else RATE_SKEW)
-        self._last_ns: int | None = None
+        self._ascending = Ascending()
 
     def take(self, samples: Samples) -> Timed:
         """Place the next samples."""
@@ -61,13 +78,3 @@ class Timeline:
             assert line is not None
             host = line.host_ns(device)
         return Timed(samples, self._ascending(host))
-
-    def _ascending(self, host: IntArray) -> IntArray:
-        """Never go back in time where the line was corrected downwards."""
-        steps = np.arange(len(host), dtype=np.int64)
-        flat = host - steps
-        if self._last_ns is not None:
-            flat = np.maximum(flat, self._last_ns + 1)
-        ascending = np.maximum.accumulate(flat) + steps
-        self._last_ns = int(ascending[-1])
-        return ascending

@@ -14,12 +14,10 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from kinefed.signals.errors import SignalError, SignalReason
+from kinefed.signals.sliding import Counts, window_sign_changes, window_sums
 from kinefed.signals.steps import Layout, Samples, Step, StepSession, above_zero, register
-
-Flags = NDArray[np.bool_]
 
 
 def mean_absolute_value(x: Samples) -> Samples:
@@ -50,7 +48,7 @@ def zero_crossings(x: Samples, threshold_v: float = 0.0) -> Samples:
     counts where the last sample before it that is not zero and the first after it differ by at
     least `threshold_v`.
     """
-    return _sign_changes(x, lambda before, now: np.asarray(np.abs(now - before) >= threshold_v))
+    return _sign_changes(x, crossing(threshold_v))
 
 
 def slope_sign_changes(x: Samples, threshold_v: float = 0.0) -> Samples:
@@ -59,10 +57,17 @@ def slope_sign_changes(x: Samples, threshold_v: float = 0.0) -> Samples:
     A flat step is no turn, and a plateau between a rise and a fall is one turn, not two. A turn
     counts where the step into it or the step out of it is at least `threshold_v`.
     """
-    return _sign_changes(
-        np.diff(x, axis=-1),
-        lambda before, now: np.asarray(np.maximum(np.abs(before), np.abs(now)) >= threshold_v),
-    )
+    return _sign_changes(np.diff(x, axis=-1), turning(threshold_v))
+
+
+def crossing(threshold_v: float) -> Counts:
+    """Say which changes of sign are crossings: by how far they go."""
+    return lambda before, now: np.asarray(np.abs(now - before) >= threshold_v)
+
+
+def turning(threshold_v: float) -> Counts:
+    """Say which changes of slope are turns: by the larger of the two steps."""
+    return lambda before, now: np.asarray(np.maximum(np.abs(before), np.abs(now)) >= threshold_v)
 
 
 def myopulse_rate(x: Samples, threshold_v: float = 0.0) -> Samples:
@@ -75,9 +80,7 @@ def myopulse_rate(x: Samples, threshold_v: float = 0.0) -> Samples:
 
 def mean_frequency(x: Samples, rate_hz: float) -> Samples:
     """``sum(f * P) / sum(P)``, Hz; (..., N) -> (...). See `_spectrum` for P."""
-    frequency, power = _spectrum(x, rate_hz)
-    total = power.sum(axis=-1)
-    return np.asarray((power * frequency).sum(axis=-1) / np.where(total > 0, total, 1.0))
+    return _mean_of(*_spectrum(x, rate_hz))
 
 
 def median_frequency(x: Samples, rate_hz: float) -> Samples:
@@ -85,7 +88,15 @@ def median_frequency(x: Samples, rate_hz: float) -> Samples:
 
     See `_spectrum` for the bins.
     """
-    frequency, power = _spectrum(x, rate_hz)
+    return _median_of(*_spectrum(x, rate_hz))
+
+
+def _mean_of(frequency: Samples, power: Samples) -> Samples:
+    total = power.sum(axis=-1)
+    return np.asarray((power * frequency).sum(axis=-1) / np.where(total > 0, total, 1.0))
+
+
+def _median_of(frequency: Samples, power: Samples) -> Samples:
     running = np.cumsum(power, axis=-1)
     half = running >= 0.5 * running[..., -1:]
     return np.asarray(frequency[half.argmax(axis=-1)])
@@ -104,7 +115,7 @@ def _spectrum(x: Samples, rate_hz: float) -> tuple[Samples, Samples]:
     return np.asarray(np.fft.rfftfreq(size, 1.0 / rate_hz)), np.asarray(power, np.float64)
 
 
-def _sign_changes(x: Samples, counts: Callable[[Samples, Samples], Flags]) -> Samples:
+def _sign_changes(x: Samples, counts: Counts) -> Samples:
     # The last value that was not zero stands in for zeros after it.
     index = np.where(x != 0, np.arange(x.shape[-1]), 0)
     held = np.take_along_axis(x, np.maximum.accumulate(index, axis=-1), axis=-1)
@@ -217,8 +228,8 @@ class EMGFeatures(Step):
         return _FeatureSession(self, size, hop, layout)
 
 
-# Windows copied at a time: a long recording in one piece would be held 15 times over.
-_BLOCK = 64
+# Windows copied at a time for their spectra: more than these leave a core's cache.
+_BLOCK = 16
 
 
 class _FeatureSession(StepSession):
@@ -248,11 +259,38 @@ class _FeatureSession(StepSession):
         self._skip += max(0, count * self._hop - len(held))
         if count == 0:
             return np.empty((0, len(self.layout.channels)))
-        windows = sliding_window_view(held, self._size, axis=0)[:: self._hop]
-        values = np.empty((count, len(self._step.features), held.shape[1]))
+        found = self._in_time(held, count)
+        if not {"mnf", "mdf"}.isdisjoint(self._step.features):
+            found |= self._in_frequency(held, count)
+        return np.hstack([found[name] for name in self._step.features])
+
+    def _in_time(self, x: Samples, count: int) -> dict[str, Samples]:
+        """Give the features in time, each (count, channels)."""
+        step, n, hop = self._step, self._size, self._hop
+        wanted = set(step.features)
+        found: dict[str, Samples] = {}
+        if not wanted.isdisjoint(("mav", "myop")):
+            size = np.abs(x)
+            found["mav"] = window_sums(size, n, hop, count) / n
+            found["myop"] = window_sums(size > step.myop_threshold_v, n, hop, count) / n
+        if not wanted.isdisjoint(("rms", "ssi")):
+            found["ssi"] = window_sums(x * x, n, hop, count)
+            found["rms"] = np.sqrt(found["ssi"] / n)
+        if "zc" in wanted:
+            found["zc"] = window_sign_changes(x, n, hop, count, crossing(step.zc_threshold_v))
+        if not wanted.isdisjoint(("wl", "ssc")):
+            steps = np.diff(x, axis=0)
+            found["wl"] = window_sums(np.abs(steps), n - 1, hop, count)
+            turns = turning(step.ssc_threshold_v)
+            found["ssc"] = window_sign_changes(steps, n - 1, hop, count, turns)
+        return found
+
+    def _in_frequency(self, x: Samples, count: int) -> dict[str, Samples]:
+        windows = sliding_window_view(x, self._size, axis=0)[:: self._hop]
+        mean, median = (np.empty((count, x.shape[1])) for _ in range(2))
         for start in range(0, count, _BLOCK):
+            block = slice(start, min(start + _BLOCK, count))
             # Copied into one order of memory, so that sums do not depend on how chunks were cut.
-            block = np.ascontiguousarray(windows[start : start + _BLOCK])
-            found = self._step.of_windows(block, self._rate_hz)
-            values[start : start + _BLOCK] = found.transpose(1, 0, 2)
-        return values.reshape(count, -1)
+            spectrum = _spectrum(np.ascontiguousarray(windows[block]), self._rate_hz)
+            mean[block], median[block] = _mean_of(*spectrum), _median_of(*spectrum)
+        return {"mnf": mean, "mdf": median}

@@ -23,7 +23,8 @@ class ImportOptions:
     torque
         False: leave the torque out where no mass is known, instead of refusing the source.
     mapping
-        TOML file for the ``table`` format; default ``mapping.toml`` in the source folder.
+        TOML file for the ``table`` format, by default ``mapping.toml`` in the source folder, or
+        for the ``edf`` format.
     """
 
     mass_kg: float | None = None
@@ -76,6 +77,7 @@ class Importer:
 _ALL = (
     Importer("c3d", "a folder <subject>/*.c3d with Plug-in-Gait or plain markers and EMG", "c3d"),
     Importer("cmu", "CMU walking: worn IMUs and ground forces, 7 people", "cmu"),
+    Importer("edf", "EDF+ and BDF+ files, those of `kinefed data export` whole", "edf"),
     Importer("elderly_isometric", "isometric leg contractions, EMG and force", "elderly"),
     Importer("kuleuven", "KU Leuven gait: one adult, 11 strides", "kuleuven"),
     Importer("mcgill", "McGill children's gait: C3D with EMG and joint moments", "mcgill"),

@@ -88,6 +88,15 @@ class Table:
             raise self.bad("expected a list of texts", name)
         return tuple(value)
 
+    def values(self, name: str) -> dict[str, str | int | float | bool]:
+        """Take a table of texts, numbers and flags; empty where it is not given."""
+        value = self._data.pop(name, {})
+        if not isinstance(value, Mapping) or not all(
+            isinstance(each, str | int | float) for each in value.values()
+        ):
+            raise self.bad("expected a table of texts, numbers, true and false", name)
+        return {str(key): each for key, each in value.items()}
+
     def table(self, name: str) -> Table:
         """Take a table."""
         return Table(self._data.pop(name, None), f"{self.where}: {name}", self._help)

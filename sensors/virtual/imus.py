@@ -17,6 +17,7 @@ from kinefed.sensors.virtual.sensor import (
     Attribute,
     FloatArray,
     Profile,
+    Quirks,
     Value,
     VirtualSensor,
     counts,
@@ -29,6 +30,10 @@ _DEGREES = 180.0 / math.pi
 
 def _dot(short: str) -> str:
     return f"1517{short}-4947-11e9-8646-d663bd873d93"
+
+
+def _dot_message(body: bytes) -> bytes:
+    return body + bytes((-sum(body) & 0xFF,))
 
 
 # Mode: short UUID, length of the value, fields.
@@ -82,12 +87,24 @@ class VirtualDot(VirtualSensor):
     )
     rate_hz = 60
     mode = 0
+    # Host's time and root of the synchronisation that runs, and whether the sensor was let alone.
+    sync_s = 0.0
+    sync_root = b""
+    sync_alone = False
+    sync_done = False
 
-    def read(self, characteristic: str) -> bytes:
-        """Give a value; the battery has a layout of its own."""
+    def read(self, characteristic: str, now_s: float = 0.0) -> bytes:
+        """Give a value; the battery and the result of a synchronisation are its own."""
         if characteristic == _dot("3001"):
             return bytes((self.quirks.battery, 0))
-        return super().read(characteristic)
+        if characteristic == _dot("7002"):
+            return _dot_message(b"\x02\x02\x03" + bytes((self._synced(now_s),)))
+        return super().read(characteristic, now_s)
+
+    def disconnected(self) -> None:
+        """Look for the other sensors, if it was told to."""
+        super().disconnected()
+        self.sync_alone = bool(self.sync_root)
 
     def written(self, characteristic: str, data: bytes, now_s: float) -> list[Value]:
         """Take rate, start and stop."""
@@ -98,9 +115,32 @@ class VirtualDot(VirtualSensor):
             if data[1] == 1 and data[2] in _DOT_MODES:
                 self.mode = data[2]
                 self._start("imu", self.rate_hz, now_s)
-        elif characteristic == _dot("7001") and data == bytes.fromhex("020108f5"):
-            return [Value(_dot("7003"), bytes.fromhex("02025109a2"))]
+        elif characteristic == _dot("7001") and sum(data) % 256 == 0 and data[:1] == b"\x02":
+            return self._told(data, now_s)
         return []
+
+    def _told(self, data: bytes, now_s: float) -> list[Value]:
+        """Take a message about the synchronisation: status, stop or start."""
+        if data[2] == 8:
+            answer = b"\x02\x02\x51" + (b"\x04" if self.sync_done else b"\x09")
+            return [Value(_dot("7003"), _dot_message(answer))]
+        if data[2] == 2:
+            self.sync_root, self.sync_done = b"", False
+            return [Value(_dot("7003"), _dot_message(b"\x02\x02\x50\x00"))]
+        if data[2] == 1 and len(data) == 10 and not self.sync_done:
+            self.sync_root, self.sync_s, self.sync_alone = data[3:9], now_s, False
+        return []
+
+    def _synced(self, now_s: float) -> int:
+        """Give the result, and go by the root's clock where it is done."""
+        if not self.sync_root:
+            return 9
+        if not self.sync_alone or now_s - self.sync_s < 12.0:
+            return 5
+        # All that were told of one root count from one time, and no longer drift.
+        self.quirks = Quirks(0.0, float(sum(self.sync_root)), self.quirks.battery)
+        self.sync_done = True
+        return 0
 
     def encode(self, stream: str, first: int, times_s: FloatArray, ticks_s: FloatArray) -> Value:
         """Write the payload of the mode, padded to the length of its characteristic."""

@@ -133,7 +133,7 @@ class Peripheral:
         )
         uuid = attribute.uuid
         value = AttributeValue[bytes](
-            read=lambda _connection: self.sensor.read(uuid),
+            read=lambda _connection: self.sensor.read(uuid, self._clock()),
             write=lambda _connection, data: self._written(uuid, bytes(data)),
         )
         made = Characteristic[bytes](

@@ -122,8 +122,8 @@ class VirtualSensor(abc.ABC):
             (n,) when they were taken, on the host's and on the sensor's clock.
         """
 
-    def read(self, characteristic: str) -> bytes:
-        """Give the value of a characteristic."""
+    def read(self, characteristic: str, now_s: float = 0.0) -> bytes:
+        """Give the value of a characteristic at a time."""
         if characteristic == BATTERY_LEVEL:
             return bytes((self.quirks.battery,))
         for attributes in self.profile.services.values():

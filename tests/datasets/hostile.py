@@ -33,6 +33,13 @@ def _replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def _patch(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    assert len(old) == len(new)
+    path.write_bytes(content.replace(old, new, 1))
+
+
 def _swap(rows: list[str]) -> list[str]:
     return [*rows[:20], rows[21], rows[20], *rows[22:]]
 
@@ -303,6 +310,61 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
         "table",
         lambda f: (f / "mapping.toml").write_text("[dataset"),
         DataReason.BAD_FORMAT,
+    ),
+    "edf that is none": (
+        "edf",
+        lambda f: (f / "own.edf").write_bytes(b"not a recording " * 100),
+        DataReason.UNREADABLE,
+    ),
+    "edf with bytes behind its end": (
+        "edf",
+        lambda f: (f / "own.edf").write_bytes((f / "own.edf").read_bytes() + b"xx"),
+        DataReason.UNREADABLE,
+    ),
+    "edf in pieces": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"EDF+C", b"EDF+D"),
+        DataReason.RATE_MISMATCH,
+    ),
+    "edf without a span": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"-32768  -32768", b"32767   -32768"),
+        DataReason.UNREADABLE,
+    ),
+    "edf with a limit that is none": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"9.81    ", b"nan     "),
+        DataReason.BAD_FORMAT,
+    ),
+    "edf of a newer format": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b'"format": 1', b'"format": 9'),
+        DataReason.UNREADABLE,
+    ),
+    "edf of a person who leaves": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"P1/home/push_02", b"../home/push_02"),
+        DataReason.PATH_ESCAPE,
+    ),
+    "edf of an unknown channel": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"emg.soleus.r of", b"emg.solexs.r of"),
+        DataReason.UNKNOWN_CHANNEL,
+    ),
+    "edf of another unit": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b"uV      ", b"Pa      "),
+        DataReason.WRONG_UNIT,
+    ),
+    "edf with fewer samples than it says": (
+        "edf",
+        lambda f: _patch(f / "own.edf", b'"samples": 500', b'"samples": 999'),
+        DataReason.UNREADABLE,
+    ),
+    "bdf cut short": (
+        "edf",
+        lambda f: (f / "P2/walk1.bdf").write_bytes((f / "P2/walk1.bdf").read_bytes()[:-1]),
+        DataReason.UNREADABLE,
     ),
     "c3d that is none": (
         "c3d",

@@ -83,6 +83,32 @@ class Sources:
         body.write(str(path))
         return self.folder
 
+    def edf(self) -> Path:
+        """One file of this project and one of another program, of two people."""
+        import edfio
+
+        from kinefed.datasets import Recording, RecordingRef, Stream, Subject
+        from kinefed.datasets.edf import write_edf
+
+        n = 5 * FRAMES
+        stream = Stream(
+            "imu",
+            100.0,
+            0.0,
+            ("force.load_cell", "emg.soleus.r"),
+            ("N", "V"),
+            np.column_stack([np.linspace(0.0, 9.81, n), np.linspace(-1e-3, 1e-3, n)]),
+        )
+        ref = RecordingRef("P1", "home", "push", 2)
+        (self.folder / "P2").mkdir()
+        write_edf(self.folder / "own.edf", Recording(ref, {"imu": stream}), Subject("P1"))
+        rng = np.random.default_rng(0)
+        signal = edfio.BdfSignal(
+            rng.normal(0.0, 100.0, 2000), 1000.0, label="R_VL", physical_dimension="uV"
+        )
+        edfio.Bdf([signal]).write(self.folder / "P2/walk1.bdf")
+        return self.folder
+
     def mcgill(self) -> Path:
         """The published folders of one child."""
         self.c3d("P1/Straight", "P1A01.c3d")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_a_truncated_file_is_one_clear_error_and_nothing_is_written(
     name: str, cut: float, source: sources.Sources, tmp_path: Path
 ) -> None:
     folder = source.write(name)
-    binary = (".c3d", ".gz", ".npz", ".mat", ".sto")
+    binary = (".c3d", ".edf", ".gz", ".npz", ".mat", ".sto")
     (path, *_) = sorted(
         p for p in folder.rglob("*") if p.suffix in (binary if name != "table" else (".csv",))
     )
@@ -137,6 +138,7 @@ EXPECTED: dict[str, Mapping[str, float]] = {
         "grf.foot.r.lateral": 2.0 * sources.MASS_KG,  # x is to the right of y
         "marker.sacr.z": 0.9,
     },
+    "edf": {"force.load_cell": 9.81, "emg.soleus.r": 1e-3},
     "opencap": {
         "angle.knee_flexion.r": math.radians(60.0),
         "angle.ankle_dorsiflexion.l": math.radians(-20.0),
@@ -230,6 +232,29 @@ def test_opensim_residuals_make_the_mask(source: sources.Sources, tmp_path: Path
     valid = recording.streams["torque"].column("valid.torque.r")
     # 40 frames are balanced, two are taken off each end.
     np.testing.assert_array_equal(np.flatnonzero(valid), np.arange(2, 38))
+
+
+def test_a_knee_that_counts_extension_is_turned_round(
+    source: sources.Sources, tmp_path: Path
+) -> None:
+    usual = _first(_import(source, "opensim", tmp_path / "made"))
+    folder = source.folder / "P1"
+    for name, number in (("squat1_ik.mot", "90"), ("squat1_id.sto", "100")):
+        text = (folder / name).read_text()
+        cells = {f"\t{number}\t": f"\t-{number}\t", f"\t-{number}\t": f"\t{number}\t"}
+        turned = re.sub("|".join(cells), lambda found, cells=cells: cells[found[0]], text)
+        assert turned != text
+        (folder / name).write_text(turned)
+    with pytest.raises(DataError, match="beyond extension"):
+        import_dataset("opensim", source.folder, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    with (folder / "subject.toml").open("a") as file:
+        file.write('knee_angle = "extension"\n')
+    other = _first(import_dataset("opensim", source.folder, tmp_path / "turned"))
+    for stream, channel in (("kinematics", "angle.knee_flexion.r"), ("torque", "torque.knee.r")):
+        ours, theirs = (r.streams[stream].column(channel) for r in (usual, other))
+        np.testing.assert_allclose(theirs, ours)
+        assert np.abs(ours).min() > 0.0
 
 
 def test_the_mass_of_the_perturbed_walk_is_its_mean_force(
