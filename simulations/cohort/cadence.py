@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import GRAVITY
-from kinefed.simulations.cohort.gait import STANDING_KNEE, Steps, footsteps
+from kinefed.simulations.cohort.gait import Steps, footsteps
 from kinefed.simulations.cohort.kinematics import LegGeometry
 from kinefed.simulations.cohort.people import VirtualPerson
 from kinefed.simulations.cohort.style import STEP_LENGTH, STEP_TIME, Style, vary
@@ -19,15 +19,26 @@ _KEPT = (6, 12)
 _STOP, _STAND_S = 0.4, (0.8, 2.5)
 # Shares of the pace in the steps before standing and after it. The centre of mass foresees both:
 # it lags behind feet that stop suddenly, further than a leg can reach.
-_SLOWING, _STARTING = (0.9, 0.75, 0.55, 0.5), (0.5, 0.6, 0.75, 0.9)
+_SLOWING, _STARTING = (0.9, 0.75, 0.55, 0.5), (0.65, 0.8, 0.9)
 # Steps between two paces.
 _BETWEEN = 3
-# Around standing: what is left of these parameters. `arriving` is the foot that comes to stand,
-# `leaving` the one beside it, which then takes the first step; `closing` the swing to standing.
-_ARRIVING = {"pitch_strike": 0.6, "rate_strike": 0.6}
-_LEAVING = {"pitch_opposite": 0.3, "pitch_off": 0.55, "rate_off": 0.5, "knee_0": 0.8, "knee_1": 0.8}
-_CLOSING = {"hip_0": 0.9, "hip_1": 0.65, "hip_2": 0.25}
+# How far a foot lands before the centre of mass around standing, and how far behind it leaves, as
+# shares of what they are in walking: from three contacts before the one that ends in standing.
+_BEFORE = 3
+_LANDS = (1.0, 0.85, 0.65, 0.1, 0.3, 0.5, 0.75, 0.9)
+_LEAVES = (0.75, 0.5, 0.2, 0.7, 0.9, 1.0, 1.0, 1.0)
+# What these shares act on: the rest stays where little is left of the step.
+_LANDING = {"pitch_strike": 0.04, "rate_strike": 0.0}
+_LEAVING = {"pitch_opposite": -0.02, "pitch_off": -0.1, "rate_off": -1.0}
+# Who starts leans on the heels: centre of pressure of the foot that leaves first, and of the other.
+_FIRST = {"cop_lift": -1.6, "cop_opposite": -1.2, "cop_off": 0.2}
+_OTHER = {"cop_lift": -1.6}
+# Knees of the foot that comes to stand, and more of them in the two steps after.
+_STILL = {"knee_load": 0.24}
+_YIELDS = ({"knee_strike": 0.2, "knee_load": 0.05}, {"knee_strike": 0.08, "knee_load": 0.0})
 _SWAY = ("list", "tilt_", "lean_", "bend")
+# Where a leg swings less far back or forth, its hip does at the instants given: rad of each.
+_LESS_BACK, _LESS_FORTH = (0.2, 0.02, 0.0), (0.06, 0.18, 0.27)
 
 
 def paces(
@@ -106,7 +117,7 @@ def varied_steps(
     step_s = 0.5 * np.interp(pace, speeds, [style.stride_s(leg) for style in order])
     step_m = step_s * pace * np.sqrt(GRAVITY * leg.standing_m)
     stood = np.flatnonzero(pause)
-    _around_standing(values, stood, count)
+    _around_standing(values, stood)
     step_m[stood[stood > 0] - 1] = 0.0
     chance = rng.standard_normal((2, count))
     return footsteps(
@@ -119,16 +130,33 @@ def varied_steps(
     )
 
 
-def _around_standing(values: dict[str, FloatArray], stood: NDArray[np.intp], count: int) -> None:
+def _around_standing(values: dict[str, FloatArray], stood: NDArray[np.intp]) -> None:
     """Calm the parameters of the steps that lead to standing and away from it, in place."""
-    sway = np.ones(count)
+    count = len(values["stance"])
+    lands, leaves, sway = np.ones((3, count + 2))
     for i in stood:
-        sway[max(i - 1, 0) : i + 2] *= np.array([0.5, 0.0, 0.5])[max(1 - i, 0) : count - i + 1]
-        for back, table in ((0, _ARRIVING), (1, _LEAVING), (2, _CLOSING)):
-            if i >= back:
-                for key, share in table.items():
-                    values[key][i - back] *= share
-        values["knee_load"][i] = STANDING_KNEE + 0.5 * (values["knee_load"][i] - STANDING_KNEE)
+        for j, (land, leave) in enumerate(zip(_LANDS, _LEAVES, strict=True), i - _BEFORE):
+            if 0 <= j < count:
+                lands[j], leaves[j] = min(lands[j], land), min(leaves[j], leave)
+        sway[i] = 0.0
+        for j, table in ((i - 1, _FIRST), (i, _OTHER)):
+            for key, value in table.items():
+                values[key][max(j, 0)] = value
+        values["knee_load"][i] = _STILL["knee_load"]
+        for j, more in enumerate(_YIELDS, i + 1):
+            if j < count:
+                for key, value in more.items():
+                    values[key][j] += value
+    for share, table in ((lands[:count], _LANDING), (leaves[:count], _LEAVING)):
+        for key, rest in table.items():
+            values[key] = rest + share * (values[key] - rest)
+    sway = np.minimum(sway, 0.5 * (lands + leaves))[:count]
     for key in values:
         if key.startswith(_SWAY):
-            values[key] *= sway
+            values[key] = values[key] * sway
+    # The swing after a stance ends with the next contact but one; who starts swings as in walking.
+    back, forth = 1.0 - leaves, 1.0 - lands
+    for i in stood:
+        back[i : i + len(_LEAVES)], forth[i + 1 : i + len(_LANDS)] = 0.0, 0.0
+    for i, (behind, ahead) in enumerate(zip(_LESS_BACK, _LESS_FORTH, strict=True)):
+        values[f"hip_{i}"] = values[f"hip_{i}"] + behind * back[:count] - ahead * forth[2:]

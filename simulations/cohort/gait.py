@@ -147,8 +147,12 @@ def plan_walk(time_s: FloatArray, steps: Steps, leg: LegGeometry) -> Plan:
     t, style = time_s, steps.style
     feet = (_foot(steps, leg, right=True), _foot(steps, leg, right=False))
     share = _share(t, steps)
-    phase = glide(t, steps.strike, np.pi * np.arange(len(steps.strike), dtype=np.float64), _PHASE_S)
-    g = {key: np.interp(t, steps.strike, style[key]) for key in _PELVIS}
+    # Where both feet stand the cycle waits.
+    knots = np.stack([steps.strike, steps.strike + steps.pause], axis=1).ravel()
+    turns = np.repeat(np.pi * np.arange(len(steps.strike), dtype=np.float64), 2)
+    awaited = np.append(True, np.diff(knots) > 0.0)
+    phase = glide(t, knots[awaited], turns[awaited], _PHASE_S)
+    g = {key: np.interp(t, knots, np.repeat(style[key], 2)) for key in _PELVIS}
     c, s = np.cos(phase), np.sin(phase)
     c2, s2 = np.cos(2.0 * phase), np.sin(2.0 * phase)
     c3, s3 = np.cos(3.0 * phase), np.sin(3.0 * phase)

@@ -71,6 +71,9 @@ _STAIRS: Mapping[str, tuple[float, float]] = {
     "knee_late": (0.13, 1.4),
 }
 _LIMITS_ON: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    # Who walks slowly stands on both feet for longer; who walks fast for less long.
+    "walk_slow": {"stance": (0.645, 0.7)},
+    "walk_fast": {"stance": (0.6, 0.64)},
     "ramp_ascent": {**_UPHILL, "knee_strike": (0.13, 0.8), "knee_load": (0.15, 0.8)},
     "ramp_descent": {**_UPHILL, "knee_mid": (0.13, 0.8), "knee_late": (0.13, 0.9)},
     "stair_ascent": {**_STAIRS, "stance": (0.635, 0.68), "lean": (0.12, 0.3)},

@@ -17,6 +17,22 @@ from kinefed.biomechanics.optimisation import antagonist_floor, static_optimisat
 from kinefed.datasets.errors import DataError, DataReason
 from kinefed.datasets.types import FloatArray
 
+# Fibres of walking people stay below this share of their optimal length (Arnold et al., J Exp Biol
+# 216, 2013, figures); beyond it the passive force rises steeply.
+_LONGEST_FIBRE = 1.4
+# Hip flexion and adduction, knee flexion, ankle dorsiflexion: sitting low, crouching, striding
+# forwards and backwards, legs apart and crossed, on tiptoe, and the heel pulled up.
+_POSTURES_DEG = (
+    (110.0, 0.0, 110.0, 20.0),
+    (100.0, 0.0, 110.0, 35.0),
+    (35.0, 0.0, 5.0, 0.0),
+    (-20.0, 0.0, 10.0, 15.0),
+    (0.0, -20.0, 0.0, 0.0),
+    (0.0, 15.0, 0.0, 0.0),
+    (0.0, 0.0, 20.0, -40.0),
+    (0.0, 0.0, 60.0, 0.0),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class HiddenSpread:
@@ -103,6 +119,27 @@ def draw_muscles(
         delay_s=float(rng.uniform(*spread.delay_s)),
         co_contraction=float(rng.uniform(*spread.co_contraction)),
     )
+
+
+def limber(muscles: MuscleSet, hidden: HiddenMuscles) -> HiddenMuscles:
+    """Lengthen tendons until no fibre is overstretched in the postures of daily life.
+
+    Drawn at random, a muscle may be so short that sitting down would take several times its
+    strength, which no person's is.
+
+    Parameters
+    ----------
+    muscles
+        Of a leg.
+    hidden
+        As drawn.
+    """
+    postures = np.deg2rad(_POSTURES_DEG)
+    own = hidden.apply(muscles.hill)
+    lengths, velocities, _ = muscles.evaluate(postures, np.zeros_like(postures))
+    longest = capacity(lengths, velocities, own).fibre_length.max(axis=0)
+    more = np.maximum(longest - _LONGEST_FIBRE, 0.0) * hidden.optimal
+    return replace(hidden, slack=hidden.slack + more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from kinefed.datasets import Gap, Recording, RecordingRef, Stream, Trial
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.electrodes import Electrodes, place_electrodes
 from kinefed.simulations.cohort.motion import Motion
-from kinefed.simulations.cohort.muscles import HiddenMuscles, draw_muscles, drive
+from kinefed.simulations.cohort.muscles import HiddenMuscles, draw_muscles, drive, limber
 from kinefed.simulations.cohort.radio import LinkConfig, Received, transmit
 from kinefed.simulations.cohort.semg import mvc_reference, mvc_trial, raw_semg, semg_envelope
 from kinefed.simulations.cohort.wear import Placement, place_imu, worn_imu
@@ -82,7 +82,8 @@ def dress(body: Body, rate_hz: float, person: Sequence[int], session: int) -> Ou
     """
     p = body.params
     muscles = leg_muscles(p.height_m, p.mass_kg, p.lengths_m["thigh"], p.lengths_m["shank"])
-    hidden = draw_muscles(len(muscles.names), np.random.default_rng([*person, 0]))
+    drawn = draw_muscles(len(muscles.names), np.random.default_rng([*person, 0]))
+    hidden = limber(muscles, drawn)
     day = np.random.default_rng([*person, 1, session])
     groups = [[i] for i in range(len(muscles.names))]
     electrodes, reference = {}, {}

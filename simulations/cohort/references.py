@@ -79,10 +79,24 @@ def on_grid(curve: Sequence[float]) -> FloatArray:
 
 
 def _walking(
-    hip: float = 1.0, knee: float = 1.0, ankle: float = 1.0, force: float = 1.0, range_: float = 1.0
+    hip: float = 1.0,
+    knee: float = 1.0,
+    ankle: float = 1.0,
+    force: float = 1.0,
+    range_: float = 1.0,
+    swing_knee: float = 1.0,
+    push: float = 1.0,
 ) -> Reference:
-    """Level walking; the arguments scale moments, deviations of force from one, and hip range."""
+    """Level walking, changed by scales.
+
+    Of the moments of hip, knee and ankle, of the deviations of force from body weight, of the
+    hip's range, of the knee's flexion in swing, and of the ankle's plantarflexion at push-off.
+    """
     hip_mean = 11.0
+    late = (GRID > 0.5) & (GRID < 0.95)
+    knee_bend, ankle_bend = on_grid(_KNEE), on_grid(_ANKLE)
+    knee_bend = np.where(late, _KNEE[10] + swing_knee * (knee_bend - _KNEE[10]), knee_bend)
+    ankle_bend = np.where(late & (ankle_bend < 0.0), push * ankle_bend, ankle_bend)
     bend = np.deg2rad(hip_mean + range_ * (on_grid(_HIP) - hip_mean))
     upward = on_grid(_UPWARD)
     # In single support the force swings about body weight; in double support it is shared.
@@ -92,8 +106,8 @@ def _walking(
     return Reference(
         {
             "hip_flexion_r": (bend, rad),
-            "knee_flexion_r": (np.deg2rad(on_grid(_KNEE)), 0.5 * rad),
-            "ankle_dorsiflexion_r": (np.deg2rad(on_grid(_ANKLE)), 0.8 * rad),
+            "knee_flexion_r": (np.deg2rad(knee_bend), 0.5 * rad),
+            "ankle_dorsiflexion_r": (np.deg2rad(ankle_bend), 0.8 * rad),
             "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(1.5)),
         },
         {
@@ -110,6 +124,17 @@ _REFERENCES: Mapping[str, Reference] = {
     "walk_normal": _walking(),
     "walk_slow": _walking(hip=0.65, knee=0.5, ankle=0.92, force=0.5, range_=0.85),
     "walk_fast": _walking(hip=1.5, knee=1.6, ankle=1.12, force=1.5, range_=1.15),
+    # Less push-off and hip extension than the young (Judge et al. 1996, J Gerontol A 51:M303;
+    # Kerrigan et al. 1998, Arch Phys Med Rehabil 79:317).
+    "walk_normal.older": _walking(hip=0.9, knee=0.8, ankle=0.9, force=0.75, range_=0.9, push=0.7),
+    # Half the flexion in swing, as after a stroke (Perry and Burnfield 2010, chapter 11).
+    "walk_normal.stiff-knee": _walking(
+        hip=0.8, knee=0.7, ankle=0.9, force=0.6, range_=0.85, swing_knee=0.5, push=0.8
+    ),
+    # The calf can neither hold the shank back nor push off (Perry and Burnfield 2010, chapter 9).
+    "walk_normal.weak-plantarflexor": _walking(
+        hip=0.8, knee=0.9, ankle=0.65, force=0.6, range_=0.85, push=0.4
+    ),
 }
 
 

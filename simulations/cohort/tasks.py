@@ -88,6 +88,7 @@ def check_recording(duration_s: float, rate_hz: float) -> None:
 
 _ALL = (
     Task("walk_normal", "walking on level ground at a normal pace", performing.walk),
+    Task("walk_slow", "walking on level ground slowly", performing.walk),
     Task("squat", "squatting again and again", performing.squat),
     Task("sit_to_stand", "standing up from a seat, then sitting down, in turn", performing.chair),
     Task("stand_to_sit", "sitting down on a seat, then standing up, in turn", performing.chair),

@@ -13,7 +13,13 @@ from kinefed.biomechanics.nms_forward import NmsTrial
 from kinefed.datasets.errors import DataError, DataReason
 from kinefed.signals import LegSpec
 from kinefed.simulations.cohort.electrodes import place_electrodes
-from kinefed.simulations.cohort.muscles import HiddenMuscles, HiddenSpread, draw_muscles, drive
+from kinefed.simulations.cohort.muscles import (
+    HiddenMuscles,
+    HiddenSpread,
+    draw_muscles,
+    drive,
+    limber,
+)
 from kinefed.simulations.cohort.semg import mvc_reference, mvc_trial, semg_envelope
 
 RATE_HZ = 100.0
@@ -202,3 +208,19 @@ def test_the_calibrated_baseline_beats_the_mean_profile_on_hidden_muscles(record
     assert ours.mean() < 0.7 * rmse(nominal.predict(test), test).mean()
     # New electrodes on another day cost something, not everything.
     assert rmse(fitted.predict(other_day), other_day).mean() < 1.5 * ours.mean()
+
+
+def test_nobody_is_too_short_to_sit_down():
+    muscles = leg_muscles(1.7, 70.0, 0.41, 0.42)
+    sitting = np.deg2rad([[105.0, 0.0, 105.0, 15.0]])
+    worst = {"drawn": 0.0, "limber": 0.0}
+    for seed in range(20):
+        hidden = draw_muscles(len(muscles.names), np.random.default_rng(seed))
+        for name, one in (("drawn", hidden), ("limber", limber(muscles, hidden))):
+            hill = one.apply(muscles.hill)
+            lengths, rates, arms = muscles.evaluate(sitting, np.zeros_like(sitting))
+            passive = capacity(lengths, rates, hill).passive_n
+            moment = np.einsum("fmc,fm->c", arms, passive)
+            worst[name] = max(worst[name], float(np.abs(moment[:2]).max()) / 70.0)
+    assert worst["drawn"] > 1.5
+    assert worst["limber"] < 0.6
