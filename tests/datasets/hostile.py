@@ -333,7 +333,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
     ),
     "edf with a limit that is none": (
         "edf",
-        lambda f: _patch(f / "own.edf", b"9.81    ", b"nan     "),
+        lambda f: _patch(f / "own.edf", b"9.8101  ", b"nan     "),
         DataReason.BAD_FORMAT,
     ),
     "edf of a newer format": (
