@@ -100,7 +100,7 @@ class Source:
 
         worn = None if self.worn is None else read_worn(self.worn)
         if self.simulate is not None:
-            _need("bumble", "ble-sim")
+            need("bumble", "ble-sim")
             from kinefed.sensors.virtual.person import default_worn, swinging, virtual_person
 
             if self.simulate:
@@ -112,7 +112,7 @@ class Source:
             async with virtual_person(person, worn, find_s=self.find_s) as there:
                 yield there.radio, there.worn
             return
-        _need("bleak", "sensors")
+        need("bleak", "sensors")
         from kinefed.sensors.radio import Radio
 
         if worn is None and need_worn:
@@ -148,7 +148,14 @@ def _legs() -> tuple[Worn, ...]:
     )
 
 
-def _need(module: str, extra: str) -> None:
+def need(module: str, extra: str) -> None:
+    """Refuse where a library is not installed, with the extra that has it.
+
+    Raises
+    ------
+    UsageError
+        ``missing_extra``.
+    """
     import importlib.util
 
     from kinefed.datasets.errors import UsageError, UsageReason
