@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from kinefed.biomechanics.engine import Dynamics, Engine, Model, external
+from kinefed.biomechanics.engine import Dynamics, Engine, external
+from kinefed.biomechanics.mjcf import Model
 from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.datasets.types import FloatArray
 from kinefed.signals.errors import SignalError, SignalReason

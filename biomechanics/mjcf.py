@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -52,6 +53,29 @@ class Site:
     segment: str
     position_m: Triple
     quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+class Model(Protocol):
+    """What the engine computes: `kinefed.biomechanics.body.Body`, or an arm."""
+
+    @property
+    def params(self) -> BodyParameters:
+        """Of the person."""
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of the joints, in the order of the model."""
+
+    @property
+    def chains(self) -> Mapping[str, tuple[str, ...]]:
+        """Coordinates between the world and each place that a force may act on."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """Its IMUs."""
+
+    def mjcf(self) -> str:
+        """The model in MuJoCo's format."""
 
 
 def part(params: BodyParameters, name: str, com_m: Triple) -> Lump:

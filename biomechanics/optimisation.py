@@ -11,7 +11,7 @@ g is the gradient of a concave, once differentiable function that is quadratic i
 Newton's method with ``H = A D A^T + e^2 I`` (D: 1 for the muscles between their bounds) ends after
 a few steps. Alone it cycles between sets of clipped muscles in some frames; a search along each
 step, cheap because ``A^T l`` is linear along it, makes it converge from anywhere. It starts from
-the answer without bounds: at l = 0 every muscle is clipped and H knows nothing of them.
+the answer without bounds in every fourth frame, and in the others from what lies between those.
 """
 
 from __future__ import annotations
@@ -19,20 +19,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kinefed.biomechanics.line_search import BoolArray, Line, Which, search
 from kinefed.datasets.errors import DataError, DataReason
 from kinefed.datasets.types import FloatArray
-
-BoolArray = NDArray[np.bool_]
-Which = BoolArray | NDArray[np.intp]
 
 LOWEST_ACTIVATION = 0.01
 # Frames a block: the tables of a block stay in the cache.
 _BLOCK = 2048
+# Of so many frames one is solved without knowing its neighbours.
+_STRIDE = 4
 _MAX_STEPS = 60
-_MAX_CUTS = 20
-_GOOD_STEP, _GOOD_CUT, _ROUNDING = 0.9, 0.1, 1e-9
 # The gradient that ends the search, as a share of the torques of a frame.
 _TOLERANCE = 1e-9
 
@@ -78,18 +75,30 @@ def static_optimisation(
             DataReason.OUT_OF_RANGE,
             f"a lower bound lies above the upper one, or slack_nm {slack_nm} is below 0.1",
         )
-    activation = np.empty((frames, muscles))
-    for start in range(0, frames, _BLOCK):
-        part = slice(start, start + _BLOCK)
+    # Torques in units of the muscles' own, so that one tolerance and damping fit leg and arm.
+    size = float(np.hypot(np.sqrt(np.mean(torque_per_activation**2)), slack_nm))
+
+    def block(part: slice) -> _Block:
         # Frames last: every operation below then runs along contiguous memory.
-        block = _Block(
-            np.ascontiguousarray(torque_per_activation[part].transpose(1, 2, 0)),
-            np.ascontiguousarray(torque[part].T),
+        return _Block(
+            np.ascontiguousarray(torque_per_activation[part].transpose(1, 2, 0)) / size,
+            np.ascontiguousarray(torque[part].T) / size,
             np.ascontiguousarray(lower[part].T),
             np.ascontiguousarray(upper[part].T),
-            slack_nm**2,
+            (slack_nm / size) ** 2,
         )
-        activation[part] = _solve(block).T
+
+    # Neighbouring frames are alike: what some of them come to is where the rest begin.
+    some = block(slice(0, frames, _STRIDE))
+    # Without bounds the answer is at hand; at l = 0 all muscles are clipped and Newton knows
+    # nothing.
+    found = _solve(some, some.direction(None, some.b))
+    activation = np.empty((frames, muscles))
+    for begin in range(0, frames, _BLOCK):
+        part = slice(begin, min(begin + _BLOCK, frames))
+        rest = block(part)
+        dual = _solve(rest, _between(found, part))
+        activation[part] = np.clip(rest.back(dual), rest.low, rest.high).T
     return activation
 
 
@@ -123,11 +132,12 @@ def antagonist_floor(
     floor = np.full(activation.shape, low)
     for joint in range(torque.shape[1]):
         signed = torque_per_activation[:, joint] * np.sign(torque[:, joint, None])
-        agonist, antagonist = np.maximum(signed, 0.0), np.maximum(-signed, 0.0)
+        agonist = np.maximum(signed, 0.0)
+        antagonist = agonist - signed
         strength = np.maximum(agonist.sum(axis=1), 1e-9)
-        level = (agonist * activation).sum(axis=1) / strength
-        leverage = antagonist / np.maximum(antagonist.max(axis=1), 1e-9)[:, None]
-        np.maximum(floor, share * level[:, None] * leverage, out=floor)
+        level = np.einsum("fm,fm->f", agonist, activation) / strength
+        antagonist *= (share * level / np.maximum(antagonist.max(axis=1), 1e-9))[:, None]
+        np.maximum(floor, antagonist, out=floor)
     return np.asarray(np.minimum(floor, 1.0))
 
 
@@ -199,95 +209,41 @@ class _Block:
             d[j] /= factor[j, j]
         return d
 
-    def slope(self, size: FloatArray, line: _Line) -> FloatArray:
-        """Derivative of the dual function along a line, after a step of `size`, (frames,)."""
-        x = line.z * size
-        x += line.y
-        np.minimum(np.maximum(x, self.low, out=x), self.high, out=x)
-        return np.asarray(line.constant - size * line.curvature - np.einsum("mf,mf->f", x, line.z))
+
+def _between(dual: FloatArray, part: slice) -> FloatArray:
+    """Dual variables of every frame of a part, in straight lines between every `_STRIDE`-th."""
+    frames = np.arange(part.start, part.stop) / _STRIDE
+    below = np.minimum(frames.astype(np.intp), dual.shape[1] - 1)
+    above = np.minimum(below + 1, dual.shape[1] - 1)
+    return np.asarray(dual[:, below] + (frames - below) * (dual[:, above] - dual[:, below]))
 
 
-@dataclass
-class _Line:
-    """A line l + t d: y + t z = A^T (l + t d), and what of the slope does not depend on y."""
-
-    y: FloatArray
-    z: FloatArray
-    constant: FloatArray
-    curvature: FloatArray
-
-    def keep(self, which: Which) -> _Line:
-        return _Line(
-            self.y[:, which], self.z[:, which], self.constant[which], self.curvature[which]
-        )
-
-
-def _search(block: _Block, line: _Line, start: FloatArray) -> FloatArray:
-    """Find a step uphill after which the slope along the line is a part of `start`, (frames,).
-
-    The slope falls monotonically, in straight pieces: where it is not yet negative, the step went
-    uphill all the way. A full step that leaves less than 0.9 of the slope is taken. Else the step
-    is enlarged until the slope is negative, and the bracket is cut by the Illinois form of the
-    false position.
-    """
-    size = np.ones(len(start))
-    slope = block.slope(size, line)
-    left = np.flatnonzero((slope > _GOOD_STEP * start) | (slope < -_ROUNDING * start))
-    block, line = block.keep(left), line.keep(left)
-    begin = start[left]
-    low, at_low = np.zeros(len(left)), begin
-    high, at_high = np.ones(len(left)), slope[left]
-    for _ in range(_MAX_CUTS):
-        if len(left) == 0:
-            break
-        beyond = at_high > 0.0
-        cut = low + (high - low) * at_low / np.where(beyond, 1.0, at_low - at_high)
-        new = np.where(beyond, 4.0 * high, cut)
-        at_new = block.slope(new, line)
-        rises = at_new > -_ROUNDING * begin
-        # Where the same end moves twice, the weight of the other one is halved (Illinois).
-        at_low = np.where(rises, at_new, np.where(beyond, at_low, 0.5 * at_low))
-        low = np.where(rises, new, low)
-        ends = beyond | ~rises
-        high, at_high = np.where(ends, new, high), np.where(ends, at_new, 0.5 * at_high)
-        size[left] = low
-        going = ~rises | (at_new > _GOOD_CUT * begin)
-        if going.mean() < 0.7:
-            left, block, line = left[going], block.keep(going), line.keep(going)
-            low, at_low, begin = low[going], at_low[going], begin[going]
-            high, at_high = high[going], at_high[going]
-    return size
-
-
-def _solve(block: _Block) -> FloatArray:
-    """Give the activations of one block, (muscles, frames)."""
-    # Torques in units of the muscles' own, so that one tolerance and damping fit leg and arm.
-    scale = float(np.hypot(np.sqrt(np.mean(block.a**2)), np.sqrt(block.e2)))
-    block = _Block(block.a / scale, block.b / scale, block.low, block.high, block.e2 / scale**2)
-    out = np.empty_like(block.low)
-    left = np.arange(len(block.low.T))
-    # The answer without bounds: at l = 0 all muscles are clipped and Newton knows nothing.
-    dual = block.direction(None, block.b)
+def _solve(block: _Block, dual: FloatArray) -> FloatArray:
+    """Give the dual variables of one block, (joints, frames), beginning with some."""
+    out = np.empty_like(dual)
+    left = np.arange(dual.shape[1])
     y = block.back(dual)
     g = block.gradient(dual, y)
     for _ in range(_MAX_STEPS):
         going = np.abs(g).max(axis=0) > _TOLERANCE * (1.0 + np.abs(block.b).max(axis=0))
         if not going.all():
             ended = ~going
-            out[:, left[ended]] = np.clip(y, block.low, block.high)[:, ended]
+            out[:, left[ended]] = dual[:, ended]
             left = left[going]
             if len(left) == 0:
                 return out
             block = block.keep(going)
             dual, y, g = dual[:, going], y[:, going], g[:, going]
         d = block.direction((y > block.low) & (y < block.high), g)
-        line = _Line(
+        line = Line(
+            block.low,
+            block.high,
             y,
             block.back(d),
             np.einsum("jf,jf->f", d, block.b - block.e2 * dual),
             block.e2 * np.einsum("jf,jf->f", d, d),
         )
-        size = _search(block, line, np.einsum("jf,jf->f", g, d))
+        size = search(line, np.einsum("jf,jf->f", g, d))
         dual = dual + size * d
         y = y + size * line.z
         g = block.gradient(dual, y)

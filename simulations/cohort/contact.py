@@ -34,6 +34,9 @@ _GAIN = 0.9
 _EDGE_S = 0.5
 # The pelvis answers moments about the vertical from the second to the third harmonic of a stride.
 _TURN_HZ = (2.5, 4.5)
+# Where next to nothing bears, shift and twist are a division by next to nothing: no correction
+# answers more than this.
+_MOST_SHIFT_M, _MOST_TWIST_NM = 0.3, 60.0
 # Radius of gyration of a standing person about the vertical (Chandler et al. 1975: 0.13 to 0.16 m).
 _YAW_RADIUS_M = 0.22
 
@@ -112,12 +115,12 @@ def share_wrench(
     apart = support.point[:, 0] - support.point[:, 1]
     _push(parts, (both * force[:, 2] / height_m)[:, None] * -apart)
     arm = support.point - about[:, None, :]
-    _, twist = _close(force, moment - np.cross(arm, parts).sum(axis=1), support)
+    _, twist = _close(force, moment - _turning(arm, parts), support)
     across = np.stack([-apart[:, 1], apart[:, 0], np.zeros(len(w))], axis=1)
     reach2 = np.maximum(np.einsum("fi,fi->f", across, across), 1e-4)
     # The vertical part of apart x across is the squared distance: a moment of 4 w_r w_l twist.
     _push(parts, (4.0 * both * twist / reach2)[:, None] * across)
-    shift, twist = _close(force, moment - np.cross(arm, parts).sum(axis=1), support)
+    shift, twist = _close(force, moment - _turning(arm, parts), support)
     point = support.point + _moved(shift, support)[:, None, :]
     return Contacts(parts, point, w * twist[:, None], shift)
 
@@ -149,6 +152,14 @@ def share_seat(
     return Support(share, support.point, support.slope)
 
 
+def _turning(arm: FloatArray, force: FloatArray) -> FloatArray:
+    """Moment of all forces, (frames, 3); both are (frames, contacts, 3)."""
+    # Frames last in memory: np.cross would run along the three axes.
+    (x, y, z), (fx, fy, fz) = arm.T, force.T
+    each = np.stack([y * fz - z * fy, z * fx - x * fz, x * fy - y * fx])
+    return np.asarray(each.sum(axis=1)).T
+
+
 def _push(parts: FloatArray, extra: FloatArray) -> None:
     """Add a force to the right foot and its opposite to the left, in place."""
     parts[:, 0] += extra
@@ -169,8 +180,9 @@ def _close(force: FloatArray, rest: FloatArray, support: Support) -> tuple[Float
     up = np.where(touching, force[:, 2], 1.0)
     ahead = np.where(touching, rest[:, 1] / deny, 0.0)
     left = np.where(touching, (rest[:, 0] + ahead * along[:, 2] * force[:, 1]) / up, 0.0)
-    shift = np.stack([ahead, left], axis=1)
-    return shift, rest[:, 2] - np.cross(_moved(shift, support), force)[:, 2]
+    shift = np.stack([ahead, left]).T
+    moved = _moved(shift, support)
+    return shift, rest[:, 2] - (moved[:, 0] * force[:, 1] - moved[:, 1] * force[:, 0])
 
 
 def follow_pressure(pressure: FloatArray, height_m: float, rate_hz: float) -> FloatArray:
@@ -229,7 +241,8 @@ def pelvis_correction(
         fade = 1.0 - _rise(hertz, *_FADE_HZ)
         return -_GAIN * fade / (1.0 + height_m * (2.0 * np.pi * hertz) ** 2 / GRAVITY)
 
-    return _filtered(contacts.shift * load[:, None], gain, rate_hz)
+    error = np.clip(contacts.shift * load[:, None], -_MOST_SHIFT_M, _MOST_SHIFT_M)
+    return _filtered(error, gain, rate_hz)
 
 
 def yaw_correction(contacts: Contacts, mass_kg: float, rate_hz: float) -> FloatArray:
@@ -255,7 +268,8 @@ def yaw_correction(contacts: Contacts, mass_kg: float, rate_hz: float) -> FloatA
         band = _rise(hertz, *_TURN_HZ) * (1.0 - _rise(hertz, *_FADE_HZ))
         return _GAIN * band / (inertia * omega**2)
 
-    return _filtered(contacts.free_moment.sum(axis=1, keepdims=True), gain, rate_hz)[:, 0]
+    twist = contacts.free_moment.sum(axis=1, keepdims=True)
+    return _filtered(np.clip(twist, -_MOST_TWIST_NM, _MOST_TWIST_NM), gain, rate_hz)[:, 0]
 
 
 def away_from_ends(frames: int, rate_hz: float, after_s: float = 0.0) -> FloatArray:

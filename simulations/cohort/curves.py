@@ -6,7 +6,7 @@ Everything is evaluated for all frames at once.
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.linalg import solve_banded
 from scipy.ndimage import gaussian_filter1d
 
 from kinefed.datasets.types import FloatArray
@@ -124,6 +124,73 @@ def glide(time_s: FloatArray, knots_s: FloatArray, value: FloatArray, width_s: f
     return np.asarray(smooth[margin : margin + len(time_s)], dtype=np.float64)
 
 
+class EvenSpline:
+    """Cubic spline through evenly spaced frames, with no third derivative's jump next to an end.
+
+    It is `scipy.interpolate.CubicSpline`'s curve, several times faster for even spacing.
+
+    Parameters
+    ----------
+    x
+        (frames, columns): four frames at least.
+    rate_hz
+        Frames a second.
+    start_s
+        Time of the first frame.
+    """
+
+    def __init__(self, x: FloatArray, rate_hz: float, start_s: float = 0.0) -> None:
+        self._rate_hz, self._start_s = rate_hz, start_s
+        # Frames last: all that follows runs along them.
+        self._x = np.ascontiguousarray(x.T)
+        self._slope = _slopes(self._x)
+
+    @property
+    def frames(self) -> FloatArray:
+        """What it goes through, (frames, columns)."""
+        return self._x.T
+
+    def put(self, column: int, x: FloatArray) -> None:
+        """Replace one column, (frames,)."""
+        self._x[column] = x
+        self._slope[column] = _slopes(self._x[column : column + 1])[0]
+
+    def __call__(self, time_s: FloatArray) -> FloatArray:
+        """Evaluate, (times, columns); the first and the last piece go on beyond the frames."""
+        place = (time_s - self._start_s) * self._rate_hz
+        i = np.clip(place.astype(np.intp), 0, self._x.shape[1] - 2)
+        u = place - i
+        x, slope = self._x[:, i], self._slope[:, i]
+        rise, slope1 = self._x[:, i + 1] - x, self._slope[:, i + 1]
+        bend = 3.0 * rise - 2.0 * slope - slope1
+        return np.asarray(x + u * (slope + u * (bend + u * (slope + slope1 - 2.0 * rise)))).T
+
+    def derivatives(self) -> tuple[FloatArray, FloatArray]:
+        """First and second time derivative at the frames, (frames, columns) each."""
+        slope, rise = self._slope, np.diff(self._x, axis=1)
+        bend = np.empty_like(slope)
+        bend[:, :-1] = 6.0 * rise - 4.0 * slope[:, :-1] - 2.0 * slope[:, 1:]
+        bend[:, -1] = 4.0 * slope[:, -1] + 2.0 * slope[:, -2] - 6.0 * rise[:, -1]
+        return self._rate_hz * slope.T, self._rate_hz**2 * bend.T
+
+
+def _slopes(x: FloatArray) -> FloatArray:
+    """Rise a frame of the spline at each frame, (columns, frames)."""
+    rise = np.diff(x, axis=1)
+    band = np.ones((3, x.shape[1]))
+    band[1, 1:-1] = 4.0
+    band[0, 1] = band[2, -2] = 2.0
+    right = np.empty_like(x)
+    right[:, 1:-1] = 3.0 * (rise[:, 1:] + rise[:, :-1])
+    # The first two pieces are one polynomial, and so are the last two.
+    right[:, 0] = 2.5 * rise[:, 0] + 0.5 * rise[:, 1]
+    right[:, -1] = 2.5 * rise[:, -1] + 0.5 * rise[:, -2]
+    solved = solve_banded(
+        (1, 1), band, right.T, overwrite_ab=True, overwrite_b=True, check_finite=False
+    )
+    return np.asarray(solved, dtype=np.float64).T
+
+
 def derivatives(x: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArray]:
     """First and second time derivative of evenly sampled columns by one cubic spline.
 
@@ -137,11 +204,4 @@ def derivatives(x: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArray]:
     rate_hz
         Sampling rate.
     """
-    spline = CubicSpline(np.arange(len(x)) / rate_hz, x, axis=0)
-    # At its own knots the spline's coefficients are the derivatives; the last knot is evaluated.
-    first = np.empty_like(x)
-    second = np.empty_like(x)
-    first[:-1], second[:-1] = spline.c[2], 2.0 * spline.c[1]
-    end = spline.x[-1]
-    first[-1], second[-1] = spline(end, 1), spline(end, 2)
-    return first, second
+    return EvenSpline(x, rate_hz).derivatives()

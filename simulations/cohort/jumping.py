@@ -19,7 +19,7 @@ from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import GRAVITY
 from kinefed.simulations.cohort.curves import hermite, smoothstep
 from kinefed.simulations.cohort.jumping_balance import balance, sway
-from kinefed.simulations.cohort.jumping_body import Places, Pose, SagittalBody
+from kinefed.simulations.cohort.jumping_body import Parts, Places, Pose, SagittalBody
 
 # The pressure may leave its place by about this much.
 _PRESSURE_M = 0.02
@@ -93,7 +93,7 @@ class JumpPlan:
 def solve(plan: JumpPlan, body: SagittalBody, passes: int) -> tuple[Pose, Places]:
     """Pose and hips, (frames,), of a movement that needs the planned forces."""
     up = plan.height - plan.ground.imag
-    air = ~plan.grounded
+    ground = plan.grounded
     steady, none = plan.steady(), np.zeros_like(up)
     # The less the feet bear the less may be amiss: lightly they stand on a small part of the sole.
     load = body.mass_kg * GRAVITY * plan.force * np.minimum(plan.force, 1.0)
@@ -102,12 +102,13 @@ def solve(plan: JumpPlan, body: SagittalBody, passes: int) -> tuple[Pose, Places
     lean = plan.lean
     hip = x + 1j * (plan.height - _HIP_DOWN_M)
     for turn in range(passes):
-        pose, hip = _bent(plan, body, x + 1j * plan.height, lean, hip, 2 if turn else 5)
-        spin = body.spin(pose, plan.step_s)
+        pose, hip = _bent(plan, body, ground, x + 1j * plan.height, lean, hip, 2 if turn else 5)
+        parts = body.parts(pose)
+        spin = body.spin(parts, plan.step_s)
         moment = np.diff(spin, prepend=spin[0], append=spin[-1]) / plan.step_s
-        if turn + 1 == passes or np.abs(moment[air]).max(initial=0.0) < _NOTHING_NM:
+        if turn + 1 == passes or np.abs(moment[~ground]).max(initial=0.0) < _NOTHING_NM:
             break
-        inertia = _inertia(plan, body, pose, hip, x + 1j * plan.height)
+        inertia = _inertia(plan, body, ground, pose, parts, hip, x + 1j * plan.height)
         more = _momentum_rate(inertia, lean - plan.lean, plan.step_s)
         meant = steady * (moment - more)
         x = sway(plan.force, up, plan.pressure, meant, body.mass_kg, plan.step_s)
@@ -116,10 +117,15 @@ def solve(plan: JumpPlan, body: SagittalBody, passes: int) -> tuple[Pose, Places
 
 
 def _bent(
-    plan: JumpPlan, body: SagittalBody, com: Places, lean: FloatArray, hip: Places, passes: int
+    plan: JumpPlan,
+    body: SagittalBody,
+    ground: NDArray[np.bool_],
+    com: Places,
+    lean: FloatArray,
+    hip: Places,
+    passes: int,
 ) -> tuple[Pose, Places]:
     """Legs on the ground and in the air, under a centre of mass and a trunk."""
-    ground = plan.grounded
     leg, knee, hip = np.zeros_like(lean), np.zeros_like(lean), hip.copy()
     ankle = body.ankle(plan.ground[ground], plan.pitch[ground])
     on, hip[ground] = body.grounded(
@@ -138,7 +144,9 @@ def _bent(
         leg[a + 1 : b] = hermite(t, ends, *np.stack(edges[0], axis=1))
         knee[a + 1 : b] = hermite(t, *_airborne(ends, *edges[1], plan.tuck[i]))
     pose = Pose(lean, leg, knee, plan.pitch)
-    hip[~ground] = (com - body.com(pose))[~ground]
+    air = ~ground
+    aloft = Pose(lean[air], leg[air], knee[air], plan.pitch[air])
+    hip[air] = com[air] - body.com(aloft)
     return pose, hip
 
 
@@ -172,16 +180,22 @@ def _edge(values: FloatArray, step_s: float) -> FloatArray:
 
 
 def _inertia(
-    plan: JumpPlan, body: SagittalBody, pose: Pose, hip: Places, com: Places
+    plan: JumpPlan,
+    body: SagittalBody,
+    ground: NDArray[np.bool_],
+    pose: Pose,
+    parts: Parts,
+    hip: Places,
+    com: Places,
 ) -> FloatArray:
     """Angular momentum per rate of the trunk's lean, feet and centre of mass left alone."""
-    ground = plan.grounded
     more = pose.lean + _TURN_RAD
     ankle = body.ankle(plan.ground[ground], plan.pitch[ground])
     on, _ = body.grounded(com[ground], more[ground], ankle, plan.pitch[ground], hip[ground], 1)
     leg, knee = pose.leg.copy(), pose.knee.copy()
     leg[ground], knee[ground] = on.leg, on.knee
-    return body.spin_per_rate(pose, Pose(more, leg, knee, pose.pitch), _TURN_RAD)
+    other = body.parts(Pose(more, leg, knee, pose.pitch))
+    return body.spin_per_rate(parts, other, _TURN_RAD)
 
 
 def _momentum_rate(inertia: FloatArray, lean: FloatArray, step_s: float) -> FloatArray:

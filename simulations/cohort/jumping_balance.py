@@ -12,7 +12,6 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_banded, solveh_banded
-from scipy.sparse import diags_array
 
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import GRAVITY
@@ -129,14 +128,18 @@ def balance(
     step_s
         Of time.
     """
-    frames = len(inertia)
+    # (J d')' is a matrix with three diagonals times d; the equations to solve have five.
     between = 0.5 * (inertia[1:] + inertia[:-1]) / step_s**2
-    middle = -np.concatenate([between, [0.0]]) - np.concatenate([[0.0], between])
-    turn = diags_array([between, middle, between], offsets=[-1, 0, 1], format="csr")
-    weight = diags_array(allowed**-2)
-    normal = turn.T @ weight @ turn + diags_array(np.full(frames, _LEAN_RAD**-2))
-    band = np.zeros((3, frames))
-    for k in range(3):
-        band[k, : frames - k] = normal.diagonal(-k)
-    right = -(turn.T @ (excess / allowed**2)) - lean / _LEAN_RAD**2
+    middle = -np.append(between, 0.0) - np.append(0.0, between)
+    weight = allowed**-2
+    band = np.zeros((3, len(inertia)))
+    band[0] = middle**2 * weight + _LEAN_RAD**-2
+    band[0, 1:] += between**2 * weight[:-1]
+    band[0, :-1] += between**2 * weight[1:]
+    band[1, :-1] = between * (middle[:-1] * weight[:-1] + middle[1:] * weight[1:])
+    band[2, :-2] = between[:-1] * weight[1:-1] * between[1:]
+    missed = weight * excess
+    right = -middle * missed - lean / _LEAN_RAD**2
+    right[1:] -= between * missed[:-1]
+    right[:-1] -= between * missed[1:]
     return np.asarray(solveh_banded(band, right, lower=True))

@@ -236,6 +236,8 @@ def plan_jumps(
     sheet = _Sheet(time_s, body, height_m)
     at = int(np.searchsorted(time_s, first_s))
     for leap in leaps:
+        if at >= len(time_s):
+            break
         at = sheet.draw(leap, at) + round(leap.rest_s / sheet.step_s)
     plan = JumpPlan(
         time_s,

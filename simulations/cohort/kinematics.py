@@ -1,9 +1,6 @@
-"""Joint angles that put the feet where they must be: closed-form inverse kinematics of a leg.
+"""Lengths of a leg, where its sole is to be, and what comes of it: see `reach`.
 
-The pelvis and the soles are prescribed; hips, knees and ankles follow. A leg has four joints (hip
-flexion, hip adduction, knee flexion, ankle dorsiflexion), so the position of the ankle and the
-pitch of the foot fix it, while the foot's roll and heading follow the leg. The contact point under
-the foot is nevertheless held exactly, by solving again with the foot's true orientation.
+The pelvis and the soles are prescribed; hips, knees and ankles follow.
 
 World axes: x forward, y left, z up.
 """
@@ -136,94 +133,9 @@ def pelvis_matrix(yaw: FloatArray, list_: FloatArray, tilt: FloatArray) -> Float
     cy, sy = np.cos(yaw), np.sin(yaw)
     cl, sl = np.cos(list_), -np.sin(list_)
     ct, st = np.cos(tilt), np.sin(tilt)
-    m = np.empty((len(yaw), 3, 3))
-    m[:, 0, 0], m[:, 0, 1], m[:, 0, 2] = cy * ct - sy * sl * st, -sy * cl, cy * st + sy * sl * ct
-    m[:, 1, 0], m[:, 1, 1], m[:, 1, 2] = sy * ct + cy * sl * st, cy * cl, sy * st - cy * sl * ct
-    m[:, 2, 0], m[:, 2, 1], m[:, 2, 2] = -cl * st, sl, cl * ct
-    return m
-
-
-def solve_leg(
-    leg: LegGeometry, side: str, position: FloatArray, orientation: FloatArray, sole: Sole
-) -> LegPose:
-    """Angles of a leg from the pelvis and the sole.
-
-    Parameters
-    ----------
-    leg
-        The lengths.
-    side
-        ``"r"`` or ``"l"``.
-    position, orientation
-        Of the pelvis: (frames, 3) and (frames, 3, 3).
-    sole
-        Where the foot must be.
-    """
-    sign = 1.0 if side == "r" else -1.0
-    hip = position + orientation @ leg.hip_offset(side)
-    pitch = sole.pitch + sole.slope
-    contact = sole.origin + sole.pivot[:, None] * _along(sole.slope)
-    forward, up = _along(pitch), _along(pitch + 0.5 * np.pi)
-    ankle = contact - sole.pivot[:, None] * forward + leg.ankle_height * up
-    for last in (False, False, False, True):
-        pose = _reach(leg, sign, hip, orientation, ankle, pitch)
-        if last:
-            break
-        # The foot's true axes differ from those assumed by its roll and heading.
-        ankle = (
-            contact
-            - sole.pivot[:, None] * pose.foot[:, :, 0]
-            + leg.ankle_height * pose.foot[:, :, 2]
-        )
-    return pose
-
-
-def _along(angle: FloatArray) -> FloatArray:
-    """Unit vectors in the sagittal plane at an angle above x, (frames, 3)."""
-    return np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], axis=1)
-
-
-def _reach(
-    leg: LegGeometry,
-    sign: float,
-    hip: FloatArray,
-    orientation: FloatArray,
-    ankle: FloatArray,
-    pitch: FloatArray,
-) -> LegPose:
-    """Solve one leg for an ankle position and a foot pitch."""
-    v = np.einsum("fij,fi->fj", orientation, ankle - hip)
-    distance = np.sqrt(np.einsum("fi,fi->f", v, v))
-    full = leg.thigh + leg.shank
-    wanting = distance - EASY_REACH * full
-    # A rounded limit: a hard one would jerk the knee.
-    room = (MAX_REACH * full - distance) / (ROUNDING * full)
-    reached = MAX_REACH * full - ROUNDING * full * np.logaddexp(0.0, room)
-    short = distance - reached > SHORT_M
-    v *= (reached / distance)[:, None]
-    distance = reached
-    bend = (distance**2 - leg.thigh**2 - leg.shank**2) / (2.0 * leg.thigh * leg.shank)
-    knee = np.arccos(np.clip(bend, -1.0, 1.0))
-    # The ankle in the thigh's frame.
-    back = -leg.shank * np.sin(knee)
-    down = leg.thigh + leg.shank * np.cos(knee)
-    lean = np.arcsin(np.clip(v[:, 1] / down, -1.0, 1.0))
-    flexion = np.arctan2(v[:, 0], -v[:, 2]) - np.arctan2(back, down * np.cos(lean))
-    flexion = (flexion + np.pi) % (2.0 * np.pi) - np.pi
-
-    # Axes of the plane in which thigh and shank bend: pelvis, then -flexion about y, lean about x.
-    cf, sf, ca, sa = np.cos(flexion), np.sin(flexion), np.cos(lean), np.sin(lean)
-    px, py, pz = orientation[:, :, 0], orientation[:, :, 1], orientation[:, :, 2]
-    ahead = cf[:, None] * px + sf[:, None] * pz
-    above = -sf[:, None] * px + cf[:, None] * pz
-    left = ca[:, None] * py + sa[:, None] * above
-    above = -sa[:, None] * py + ca[:, None] * above
-    # The foot turns by (knee - ankle) about `left` until its forward axis has the pitch.
-    turn = np.arctan2(ahead[:, 2], above[:, 2]) - np.arcsin(
-        np.clip(np.sin(pitch) / np.hypot(ahead[:, 2], above[:, 2]), -1.0, 1.0)
-    )
-    ct, st = np.cos(turn)[:, None], np.sin(turn)[:, None]
-    foot = np.stack([ct * ahead - st * above, left, st * ahead + ct * above], axis=2)
-    angles = np.stack([flexion, sign * lean, knee, knee - turn], axis=1)
-    end = hip + np.einsum("fij,fj->fi", orientation, v)
-    return LegPose(angles, foot, end, ankle, wanting, short)
+    # Frames last in memory, as all that works on them runs along the frames.
+    m = np.empty((3, 3, len(yaw)))
+    m[0] = cy * ct - sy * sl * st, -sy * cl, cy * st + sy * sl * ct
+    m[1] = sy * ct + cy * sl * st, cy * cl, sy * st - cy * sl * ct
+    m[2] = -cl * st, sl, cl * ct
+    return m.transpose(2, 0, 1)

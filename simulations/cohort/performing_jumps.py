@@ -257,8 +257,8 @@ def _exact(
     q, qd, qdd = movement
 
     def wrench(bend: FloatArray) -> FloatArray:
-        force, moment = engine.inverse(q, qd, bend, forces_only=True).root_wrench()
-        return np.stack([force[:, 0], force[:, 2], moment[:, 1]], axis=1)
+        whole = engine.whole(q, qd, bend)
+        return np.stack([whole.force[:, 0], whole.force[:, 2], whole.moment[:, 1]], axis=1)
 
     has = wrench(qdd)
     arm = place - q[:, _ROOT[:2]]

@@ -9,7 +9,10 @@ leaves or meets the ground is so great that a curve which kept it would swing to
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 
 from kinefed.datasets.types import FloatArray
@@ -41,39 +44,55 @@ _BASIS, _LIGHT = _basis(5), _basis(3)
 _ANKLE = 3
 
 
-def swing_angles(
-    fraction: FloatArray,
-    duration_s: FloatArray,
-    start: FloatArray,
-    nodes: FloatArray,
-    end: FloatArray,
-) -> FloatArray:
-    """Joint angles during swings.
+@dataclass(frozen=True, slots=True)
+class Swings:
+    """Which swing each frame belongs to, and how far it has come.
 
-    Parameters
+    Attributes
     ----------
-    fraction
-        (frames,): of the swing that has passed.
-    duration_s
-        (frames,): of the swing that the frame belongs to.
-    start, end
-        (frames, 3, 4): hip flexion, hip adduction, knee and ankle: angle, rate and acceleration at
-        either end.
-    nodes
-        (frames, 3, 4): angles at `NODES`.
-
-    Returns
-    -------
-    FloatArray
-        (frames, 4).
+    turn
+        (frames,): number of the swing.
+    weights, light
+        (frames, 9): what the frame has of each of the swing's data, for the heavy joints and for
+        the ankle.
     """
-    scale = np.stack([np.ones_like(duration_s), duration_s, duration_s**2], axis=1)
 
-    def drawn(basis: BSpline, joints: slice) -> FloatArray:
-        weight = np.asarray(basis(fraction))
-        angles = np.einsum("fk,fkj->fj", weight[:, :3] * scale, start[:, :, joints])
-        angles += np.einsum("fk,fkj->fj", weight[:, 3:-3], nodes[:, :, joints])
-        angles += np.einsum("fk,fkj->fj", weight[:, -3:] * scale, end[:, :, joints])
+    turn: NDArray[np.intp]
+    weights: FloatArray
+    light: FloatArray
+
+    @classmethod
+    def of(cls, turn: NDArray[np.intp], fraction: FloatArray, duration_s: FloatArray) -> Swings:
+        """Prepare swings.
+
+        Parameters
+        ----------
+        turn
+            (frames,): number of the swing.
+        fraction
+            (frames,): of the swing that has passed.
+        duration_s
+            (frames,): of the swing that the frame belongs to.
+        """
+        scale = np.stack([np.ones_like(duration_s), duration_s, duration_s**2], axis=1)
+        drawn = [np.array(basis(fraction)) for basis in (_BASIS, _LIGHT)]
+        for weights in drawn:
+            weights[:, :3] *= scale
+            weights[:, -3:] *= scale
+        return cls(turn, *drawn)
+
+    def angles(self, start: FloatArray, nodes: FloatArray, end: FloatArray) -> FloatArray:
+        """Joint angles, (frames, 4).
+
+        Parameters
+        ----------
+        start, end
+            (swings, 3, 4): hip flexion, hip adduction, knee and ankle: angle, rate and acceleration
+            at either end.
+        nodes
+            (swings, 3, 4): angles at `NODES`.
+        """
+        given = np.concatenate([start, nodes, end], axis=1)[self.turn]
+        angles = np.einsum("fk,fkj->fj", self.weights, given)
+        angles[:, _ANKLE] = np.einsum("fk,fk->f", self.light, given[:, :, _ANKLE])
         return np.asarray(angles)
-
-    return np.hstack([drawn(_BASIS, slice(_ANKLE)), drawn(_LIGHT, slice(_ANKLE, None))])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal
@@ -171,9 +172,9 @@ def worn_imu(
             next_step="Give (frames, 3) of both, two frames at least",
         )
     # A point of the same rigid segment: a + alpha x r + omega x (omega x r).
-    shift = np.broadcast_to(placement.shift_m, acc.shape)
-    turning = np.cross(np.gradient(gyro, 1.0 / rate_hz, axis=0), shift)
-    felt = acc + turning + np.cross(gyro, np.cross(gyro, shift))
+    shift = placement.shift_m
+    felt = acc + np.gradient(gyro, 1.0 / rate_hz, axis=0) @ np.cross(np.eye(3), shift)
+    felt += gyro * (gyro @ shift)[:, None] - np.square(gyro).sum(axis=1)[:, None] * shift
     felt = felt + config.wobble * _tissue(felt, rate_hz, config)
     acc_out = (felt @ placement.rotation.T) * placement.acc_scale + placement.acc_bias
     gyro_out = (gyro @ placement.rotation.T) * placement.gyro_scale + placement.gyro_bias
@@ -189,16 +190,22 @@ def worn_imu(
     return acc_out, gyro_out
 
 
+@lru_cache(maxsize=8)
+def _tissue_filter(rate_hz: float, config: ImuConfig) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coefficients of `_tissue`, and its state after standing still under a unit acceleration."""
+    omega = 2.0 * np.pi * config.wobble_hz
+    below = np.array([1.0, 2.0 * config.wobble_damping * omega, omega**2])
+    b, a = signal.bilinear([-1.0, 0.0, 0.0], below, fs=rate_hz)
+    return b, a, signal.lfilter_zi(b, a)
+
+
 def _tissue(acc: FloatArray, rate_hz: float, config: ImuConfig) -> FloatArray:
     """Acceleration of a mass on a spring and damper relative to what shakes it, (frames, 3).
 
     x'' + 2 z w x' + w^2 x = -acc, and x'' is given: nothing for a slow acceleration or gravity.
     """
-    omega = 2.0 * np.pi * config.wobble_hz
-    below = np.array([1.0, 2.0 * config.wobble_damping * omega, omega**2])
-    b, a = signal.bilinear([-1.0, 0.0, 0.0], below, fs=rate_hz)
-    start = signal.lfilter_zi(b, a)[:, None] * acc[0]
-    relative, _ = signal.lfilter(b, a, acc, axis=0, zi=start)
+    b, a, start = _tissue_filter(rate_hz, config)
+    relative, _ = signal.lfilter(b, a, acc, axis=0, zi=start[:, None] * acc[0])
     return np.asarray(relative)
 
 

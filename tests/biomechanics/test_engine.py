@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from linkage import GRAVITY, Pendulum, double_torque, single_torque, smooth_moti
 from kinefed.biomechanics.anthropometry import body_parameters
 from kinefed.biomechanics.body import COORDINATES, IMU_SITES, Body
 from kinefed.biomechanics.engine import Engine, external, load_mujoco
+from kinefed.biomechanics.mjcf import Site
 from kinefed.datasets.errors import UsageError, UsageReason
 
 pytestmark = pytest.mark.skipif(
@@ -35,6 +36,63 @@ def motion():
 @pytest.fixture(scope="module")
 def dynamics(engine, motion):
     return engine.inverse(*motion)
+
+
+def test_the_equations_are_those_of_mujoco():
+    """On wild motion, with hip rotation, an IMU whose axes are turned, and more than one block."""
+    site = Site("foot_l", (0.1, -0.02, 0.03), (0.5, 0.5, -0.5, 0.5))
+    engine = Engine(Body(MAN, {"imu_odd": site}, hip_rotation=True))
+    rng = np.random.default_rng(4)
+    motion = [size * rng.standard_normal((4200, 18)) for size in (0.8, 3.0, 30.0)]
+    found = engine.inverse(*motion)
+    model, data = engine._model, engine._data
+    for i in (*range(0, 4200, 60), 2047, 2048, 4199):
+        data.qpos[:], data.qvel[:], data.qacc[:] = (x[i] for x in motion)
+        load_mujoco().mj_inverse(model, data)
+        np.testing.assert_allclose(found.tau[i], data.qfrc_inverse, atol=1e-9)
+        np.testing.assert_allclose(found.axes[i], data.xaxis, atol=1e-12)
+        np.testing.assert_allclose(found.anchors[i], data.xanchor, atol=1e-12)
+        np.testing.assert_allclose(found.com[i], data.subtree_com[0], atol=1e-12)
+        felt = np.concatenate([found.imus[name][i] for name in engine.body.sites])
+        np.testing.assert_allclose(felt, data.sensordata, atol=1e-9)
+        for name, point in found.points.items():
+            np.testing.assert_allclose(point[i], data.site(name).xpos, atol=1e-12)
+        for name, turn in found.orientation.items():
+            np.testing.assert_allclose(turn[i].ravel(), data.body(name).xmat, atol=1e-12)
+    assert np.abs(found.tau).max() > 1000.0
+
+
+def test_the_movement_as_a_whole_is_that_of_its_parts(engine, motion, dynamics):
+    whole, parts = engine.whole(*motion), dynamics.whole()
+    for name in ("force", "moment", "pelvis", "com"):
+        np.testing.assert_allclose(getattr(whole, name), getattr(parts, name), atol=1e-9)
+    assert np.abs(whole.moment).max() > 10.0
+
+
+@dataclass(frozen=True)
+class Reshaped(Pendulum):
+    """A pendulum with one piece of its model written otherwise."""
+
+    change: tuple[str, str] = ("", "")
+
+    def mjcf(self) -> str:
+        return super().mjcf().replace(*self.change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('axis="0.0 -1.0 0.0"', 'axis="1 1 0"'), "link_0 is not on an axis"),
+        (('name="link_1"', 'name="link_1" pos="0 0 0.1"'), "link_1 is not on an axis"),
+        (('name="part_1"', 'name="part_1" quat="1 1 0 0"'), "axes of part_1 are turned"),
+        (('name="link_1" type="hinge"', 'name="link_1" type="slide"'), "part_1 slides"),
+    ],
+)
+def test_a_model_that_the_equations_do_not_hold_is_refused(change, message):
+    odd = Reshaped((8.0, 3.5), (0.18, 0.2), (0.42, 0.43), (0.11, 0.05), change)
+    with pytest.raises(UsageError, match=message) as caught:
+        Engine(odd)
+    assert caught.value.reason is UsageReason.IMPOSSIBLE
 
 
 def slope(path: np.ndarray) -> np.ndarray:
@@ -199,6 +257,12 @@ def test_wrong_shapes_names_and_values_are_refused(engine, motion, dynamics):
     for arguments in ((ok[:9], ok), (ok, ok[:9]), (ok, ok, np.zeros((600, 2)))):
         with pytest.raises(UsageError, match="shape"):
             external(dynamics, "r", *arguments)
+
+
+def test_a_model_without_a_floating_root_has_no_whole():
+    pendulum = Pendulum((2.0,), (0.4,), (0.7,), (0.05,))
+    with pytest.raises(UsageError, match="floating"):
+        Engine(pendulum).whole(*smooth_motion(1))
 
 
 def test_a_model_without_a_floating_root_has_no_root_wrench(dynamics):

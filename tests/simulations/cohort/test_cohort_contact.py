@@ -6,11 +6,15 @@ import pytest
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import (
     GRAVITY,
+    Contacts,
     Support,
     follow_pressure,
+    pelvis_correction,
     share_seat,
     share_wrench,
+    yaw_correction,
 )
+from kinefed.simulations.cohort.following import Path
 
 
 def _support(rng: np.random.Generator, frames: int, slope: float) -> Support:
@@ -99,3 +103,39 @@ def test_a_mass_follows_a_swaying_centre_of_pressure_as_theory_has_it() -> None:
     factor = 1.0 + height_m * (2.0 * np.pi * 0.5) ** 2 / GRAVITY
     middle = slice(500, 1500)
     np.testing.assert_allclose(path[middle], (sway / factor + drift)[middle], atol=2e-4)
+
+
+def test_corrections_answer_the_error_and_no_nonsense() -> None:
+    """Where next to nothing bears, shift and twist are divisions by next to nothing."""
+    frames, weight = 600, 700.0
+    time_s = np.arange(frames) / 100.0
+    force = np.zeros((frames, 2, 3))
+    force[:, :, 2] = 0.5 * weight
+    shift = np.stack([0.05 * np.sin(2.0 * np.pi * 0.5 * time_s), np.zeros(frames)], axis=1)
+    twist = np.stack([10.0 * np.sin(2.0 * np.pi * 5.0 * time_s), np.zeros(frames)], axis=1)
+    usual = Contacts(force, np.zeros_like(force), twist, shift)
+    moved = pelvis_correction(usual, weight, 0.9, 100.0)
+    # Half a hertz, a little below the whole error, against it.
+    assert 0.02 < np.abs(moved[200:400, 0]).max() < 0.05
+    assert np.corrcoef(moved[200:400, 0], shift[200:400, 0])[0, 1] < -0.99
+    turned = yaw_correction(usual, 70.0, 100.0)
+    assert np.corrcoef(turned[200:400], twist[200:400, 0])[0, 1] > 0.99
+
+    shift, twist = shift.copy(), twist.copy()
+    shift[300], twist[300] = 1e4, 1e6
+    wild = Contacts(force, np.zeros_like(force), twist, shift)
+    assert np.abs(pelvis_correction(wild, weight, 0.9, 100.0) - moved).max() < 0.05
+    assert np.abs(yaw_correction(wild, 70.0, 100.0) - turned).max() < 0.05
+
+
+def test_a_path_found_at_a_lower_rate_is_the_same_path() -> None:
+    rough_s, time_s = np.arange(200) / 50.0 - 1.0, np.arange(399) / 100.0 - 1.0
+
+    def columns(t: FloatArray) -> FloatArray:
+        return np.stack([np.sin(k * t) for k in range(1, 8)])
+
+    x = columns(rough_s)
+    path = Path(x[:2].T, x[2], x[3], x[4], x[5:].T).at(-1.0, 50.0, time_s)
+    wanted = columns(time_s)
+    found = [*path.shift.T, path.yaw, path.turned, path.lower, *path.heels.T]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)

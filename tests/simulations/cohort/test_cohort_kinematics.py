@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from kinefed.biomechanics.anthropometry import body_parameters
 from kinefed.biomechanics.body import Body
 from kinefed.biomechanics.engine import Engine
-from kinefed.simulations.cohort.curves import derivatives, glide, hermite, smoothstep
-from kinefed.simulations.cohort.kinematics import (
-    LegGeometry,
-    Sole,
-    pelvis_matrix,
-    solve_leg,
-)
-from kinefed.simulations.cohort.swing import NODES, swing_angles
+from kinefed.simulations.cohort.curves import EvenSpline, derivatives, glide, hermite, smoothstep
+from kinefed.simulations.cohort.kinematics import LegGeometry, Sole, pelvis_matrix
+from kinefed.simulations.cohort.reach import ankle_target, solve_leg
+from kinefed.simulations.cohort.swing import NODES, Swings
 
 FRAMES = 40
 
@@ -32,6 +29,8 @@ def test_the_engine_puts_the_foot_where_the_closed_form_meant_it(side: str) -> N
     sole = Sole(origin, rng.normal(-0.1, 0.3, FRAMES), np.full(FRAMES, leg.ball), slope)
     pose = solve_leg(leg, side, position, pelvis_matrix(*angles.T), sole)
     assert not pose.short.any()
+    alone = ankle_target(leg, side, position, pelvis_matrix(*angles.T), sole)
+    np.testing.assert_array_equal(alone, pose.target)
 
     q = np.zeros((FRAMES, 16))
     q[:, :3], q[:, 3:6] = position, angles
@@ -80,6 +79,20 @@ def test_a_rounded_line_stays_a_line() -> None:
     np.testing.assert_allclose(glide(time_s, knots, 2.0 * knots, 0.1), 2.0 * time_s, atol=1e-9)
 
 
+def test_the_even_spline_is_the_usual_cubic_spline() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(0.0, 1.0, (30, 3))
+    ours, usual = EvenSpline(x, 50.0, -0.2), CubicSpline(np.arange(30) / 50.0 - 0.2, x)
+    # At frames, between them, and beyond both ends.
+    time_s = np.concatenate([usual.x, rng.uniform(-0.25, 0.45, 60)])
+    np.testing.assert_allclose(ours(time_s), usual(time_s), atol=1e-9)
+    for order, found in enumerate(ours.derivatives(), start=1):
+        np.testing.assert_allclose(found, usual(usual.x, order), rtol=1e-9, atol=1e-7)
+    ours.put(1, x[:, 2])
+    np.testing.assert_allclose(ours(time_s)[:, 1], ours(time_s)[:, 2], atol=1e-12)
+    np.testing.assert_array_equal(ours.frames, x[:, [0, 2, 2]])
+
+
 def test_derivatives_are_those_of_the_movement() -> None:
     rate_hz = 100.0
     time_s = np.arange(300) / rate_hz
@@ -95,8 +108,10 @@ def test_a_swing_begins_ends_and_passes_as_told() -> None:
     duration = 0.42
     step = 1e-3
     share = np.concatenate([[0.0, step, 2 * step], NODES, [1.0 - 2 * step, 1.0 - step, 1.0]])
-    repeat = [np.repeat(x, len(share), axis=0) for x in (start, nodes, end)]
-    q = swing_angles(share, np.full(len(share), duration), *repeat)
+    # The second of two swings, the first of which is another.
+    turn = np.ones(len(share), dtype=np.intp)
+    swings = Swings.of(turn, share, np.full(len(share), duration))
+    q = swings.angles(*(np.concatenate([2.0 * x, x]) for x in (start, nodes, end)))
     np.testing.assert_allclose(q[0], start[0, 0])
     np.testing.assert_allclose(q[3:6], nodes[0])
     np.testing.assert_allclose(q[-1], end[0, 0])
