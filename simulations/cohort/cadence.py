@@ -11,7 +11,6 @@ from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import GRAVITY
 from kinefed.simulations.cohort.gait import Steps, footsteps
 from kinefed.simulations.cohort.kinematics import LegGeometry
-from kinefed.simulations.cohort.people import VirtualPerson
 from kinefed.simulations.cohort.style import STEP_LENGTH, STEP_TIME, Style, vary
 
 # One pace is kept for so many steps; then comes another, or with this chance a stop.
@@ -84,7 +83,6 @@ def paces(
 
 def varied_steps(
     styles: Sequence[Style],
-    person: VirtualPerson,
     leg: LegGeometry,
     duration_s: float,
     start_s: float,
@@ -95,9 +93,9 @@ def varied_steps(
     Parameters
     ----------
     styles
-        Of walking at different paces, by which the parameters of each step are interpolated.
-    person, leg
-        Who walks.
+        One person's at different paces, by which the parameters of each step are interpolated.
+    leg
+        Of who walks.
     duration_s
         At least so long, from `start_s`.
     rng
@@ -108,7 +106,7 @@ def varied_steps(
     shortest = min(style.stride_s(leg) for style in order)
     count = 2 * int(np.ceil(duration_s / shortest)) + 4
     pace, pause = paces(count, (float(speeds[0]), float(speeds[-1])), rng)
-    one = vary(order[0], person, rng, count)
+    one = vary(order[0], rng, count)
     moved = {key: one[key] - order[0].values[key] for key in one}
     values = {
         key: np.interp(pace, speeds, [style.values[key] for style in order]) + moved[key]

@@ -22,9 +22,9 @@ from kinefed.simulations.cohort.standing import (
 )
 from kinefed.simulations.cohort.style import (
     FOOT_PLACEMENT_M,
-    PACE_BETWEEN_PEOPLE,
     STEP_LENGTH,
     STEP_TIME,
+    own_style,
     style_for,
     vary,
 )
@@ -44,11 +44,9 @@ def walk(
 ) -> Motion:
     """Go on walking at one speed, on whatever ground the task is named after."""
     leg = LegGeometry.of(person.body)
-    style = style_for(name, person.pattern)
-    pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
-    # Who walks faster takes longer steps and more of them, half and half (Winter 1991, ch. 2).
-    stride_s = style.stride_s(leg) / np.sqrt(pace)
-    stride_m = style.speed_m_s(leg) * pace * stride_s
+    style = own_style(style_for(name, person.pattern), person)
+    stride_s = style.stride_s(leg)
+    stride_m = style.speed_m_s(leg) * stride_s
     time_s, keep = _clock(duration_s, rate_hz)
     # Five strides more than fit hold the footsteps that the margins need.
     count = 2 * int(np.ceil((duration_s + 2.0 * _MARGIN_S) / stride_s)) + 10
@@ -60,7 +58,7 @@ def walk(
         spot = FOOT_PLACEMENT_M * np.clip(chance[1], -2.0, 2.0)
         step_m = terrain.tread_m + np.diff(spot, append=0.0)
     steps = footsteps(
-        vary(style, person, rng, count),
+        vary(style, rng, count),
         0.5 * stride_s * (1.0 + STEP_TIME * chance[0]),
         step_m,
         np.full(count, style.width * leg.standing_m),
@@ -76,12 +74,15 @@ def walk_changing(
 ) -> Motion:
     """Walk with changes of pace, stops and starts."""
     leg = LegGeometry.of(person.body)
-    styles = [style_for(f"walk_{pace}", person.pattern) for pace in ("slow", "normal", "fast")]
+    styles = [
+        own_style(style_for(f"walk_{pace}", person.pattern), person)
+        for pace in ("slow", "normal", "fast")
+    ]
     time_s, keep = _clock(duration_s, rate_hz)
     longest = max(style.stride_s(leg) for style in styles)
     start_s = -_MARGIN_S - longest * (1.5 + rng.random())
     until_s = duration_s + _MARGIN_S + 2.5 * longest
-    steps = varied_steps(styles, person, leg, until_s - start_s, start_s, rng)
+    steps = varied_steps(styles, leg, until_s - start_s, start_s, rng)
     labels = Labels.of_one(name, _strides(time_s, steps))
     return _realise(plan_walk(time_s, steps, leg), person, keep, labels)
 

@@ -106,8 +106,8 @@ def _walking(
     return Reference(
         {
             "hip_flexion_r": (bend, rad),
-            "knee_flexion_r": (np.deg2rad(knee_bend), 0.5 * rad),
-            "ankle_dorsiflexion_r": (np.deg2rad(ankle_bend), 0.8 * rad),
+            "knee_flexion_r": (np.deg2rad(knee_bend), 0.8 * rad),
+            "ankle_dorsiflexion_r": (np.deg2rad(ankle_bend), rad),
             "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(1.5)),
         },
         {

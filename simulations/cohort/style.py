@@ -117,10 +117,19 @@ def style_for(task: str, pattern: str) -> Style:
     return known[name]
 
 
-def vary(
-    style: Style, person: VirtualPerson, rng: np.random.Generator, steps: int
-) -> dict[str, FloatArray]:
-    """Parameters of every step: the style, moved by the person's manner and by chance.
+def own_style(style: Style, person: VirtualPerson) -> Style:
+    """Move a style by a person's manner: its parameters, its pace and the steps to that pace."""
+    pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
+    values = {
+        key: value + unit_of(key) * BETWEEN_PEOPLE * person.manner(key)
+        for key, value in style.values.items()
+    }
+    # Who walks faster takes longer steps and more of them, half and half (Winter 1991, ch. 2).
+    return Style(style.speed * pace, style.stride / float(np.sqrt(pace)), style.width, values)
+
+
+def vary(style: Style, rng: np.random.Generator, steps: int) -> dict[str, FloatArray]:
+    """Parameters of every step: those of a person's own style, moved by chance.
 
     Returns
     -------
@@ -128,8 +137,6 @@ def vary(
         Parameter to (steps,).
     """
     return {
-        key: value
-        + unit_of(key)
-        * (BETWEEN_PEOPLE * person.manner(key) + BETWEEN_STRIDES * rng.standard_normal(steps))
+        key: value + unit_of(key) * BETWEEN_STRIDES * rng.standard_normal(steps)
         for key, value in style.values.items()
     }
