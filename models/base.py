@@ -98,6 +98,50 @@ class TorqueNetwork(nn.Module, ABC):
             )
         return self.estimate(x)
 
+    def initial_state(self) -> tuple[Tensor, ...]:
+        """Return the state of `step` before the first frame.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            (1, ...) each, float32, zero; empty where the network runs on whole windows only.
+        """
+        return ()
+
+    def step(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Take one frame instead of a window: a recurrent network running on for ever.
+
+        The first `n_times` frames after `initial_state` end in the very value that `forward`
+        gives for them. Later ones differ: a window begins with an empty memory each time, a
+        running state remembers what lies before it. It is another estimator with the same
+        weights, whose error has to be measured by itself.
+
+        Parameters
+        ----------
+        x
+            (1, channels) float32, scaled.
+        *state
+            As `initial_state` or the step before gave it.
+
+        Returns
+        -------
+        torque
+            (1, outputs) float32, scaled.
+        *state
+            For the next frame.
+
+        Raises
+        ------
+        NetworkError
+            ``bad_argument`` where the network has no such form.
+        """
+        raise NetworkError(
+            ModelReason.BAD_ARGUMENT,
+            f"{self.network_id or type(self).__name__} runs on whole windows only",
+            where="step",
+            next_step="Use its windowed form",
+        )
+
     def layer_groups(self) -> list[list[str]]:
         """Return the parameter names by layer, input side first, head last.
 

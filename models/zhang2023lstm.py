@@ -69,3 +69,14 @@ class Zhang2023LSTM(TorqueNetwork):
         _, (state, _) = self.lstm(x.transpose(1, 2))
         hidden: Tensor = self.head(torch.tanh(self.dense(self.dropout(state[-1]))))
         return hidden
+
+    def initial_state(self) -> tuple[Tensor, ...]:
+        """Return the LSTM's output and cell, (1, hidden) each, zero."""
+        return tuple(torch.zeros(1, self.lstm.hidden_size) for _ in range(2))
+
+    def step(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Run the LSTM on by one frame; see `TorqueNetwork.step`."""
+        hidden, cell = (part.unsqueeze(0) for part in state)
+        _, (hidden, cell) = self.lstm(x.unsqueeze(1), (hidden, cell))
+        torque = self.head(torch.tanh(self.dense(self.dropout(hidden[-1]))))
+        return torque, hidden[0], cell[0]

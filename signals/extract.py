@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinefed.datasets.channels import SIDES, ChannelName
 from kinefed.datasets.types import Recording, Stream, Subject
-from kinefed.signals.differentiate import Differentiate
-from kinefed.signals.envelopes import Reference, envelope_steps
+from kinefed.signals.envelopes import envelope_steps
 from kinefed.signals.errors import SignalError, SignalReason
 from kinefed.signals.legs import BoolArray, LegSeries, LegSpec, contacts_of
 from kinefed.signals.mirror import mirror_sign
 from kinefed.signals.pipeline import Pipeline
-from kinefed.signals.resample import Resample
-from kinefed.signals.steps import Samples, Step
+from kinefed.signals.sources import Source, grouped, leg_sources, stored_source
+from kinefed.signals.steps import Samples
 
 # Verdicts that are no complaint; any other verdict takes the channel out.
 _GOOD = ("", "good", "ok")
 # Times agree if they differ by less than this share of a sample: rounding of start times.
 _SAME_SAMPLE = 1e-6
-# What can be derived from an angle: kind to the number of derivatives.
-_DERIVED = {"velocity": 1, "acceleration": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A wanted channel: its stream and column, the steps between; EMG may lack its reference."""
-
-    stream: str
-    column: ChannelName
-    steps: tuple[Step, ...]
-    scaled: bool = True
 
 
 def leg_series(
@@ -127,9 +114,14 @@ def _leg(
     side: str,
     emg_reference: Mapping[str, float] | None,
 ) -> LegSeries | None:
-    labels = [_find(recording, ChannelName.parse(c), side) for c in spec.outputs]
-    sources = [_source(recording, ChannelName.parse(c), side, spec, emg_reference)
-               for c in spec.channels]  # fmt: skip
+    def stored(name: str) -> tuple[str, float] | None:
+        stream = recording.find(name)
+        if stream is None or not _good(recording, name):
+            return None
+        return (stream.name, stream.rate_hz) if np.isfinite(stream.column(name)).any() else None
+
+    labels = [stored_source(stored, ChannelName.parse(c), side) for c in spec.outputs]
+    sources = leg_sources(stored, spec, side, emg_reference, recording.ref.key)
     n_inputs = len(spec.inputs)
     for i, source in enumerate(sources[n_inputs:], start=n_inputs):
         if source is not None and not np.isfinite(_raw(recording, source)).all():
@@ -146,7 +138,7 @@ def _leg(
         return None
     time_s = start_s + np.arange(frames) / spec.rate_hz
     x = np.zeros((frames, len(sources)), np.float32)
-    for (stream, steps), wanted in _grouped(sources).items():
+    for (stream, steps), wanted in grouped(sources).items():
         names = [str(column) for _, column in wanted]
         out = Pipeline(steps).apply(_held(_part(recording.streams[stream], names)))
         at = np.floor((time_s - out.start_s) * out.rate_hz + _SAME_SAMPLE).astype(np.int64)
@@ -185,79 +177,11 @@ def _leg(
     )
 
 
-def _find(recording: Recording, channel: ChannelName, side: str) -> _Source | None:
-    """Find a channel as it is stored: on the side, else on the midline."""
-    for name in (replace(channel, side=side), channel):
-        stream = recording.find(str(name))
-        if (
-            stream is not None
-            and _good(recording, str(name))
-            and np.isfinite(stream.column(str(name))).any()
-        ):
-            return _Source(stream.name, name, ())
-    return None
-
-
-def _source(
-    recording: Recording,
-    channel: ChannelName,
-    side: str,
-    spec: LegSpec,
-    emg_reference: Mapping[str, float] | None,
-) -> _Source | None:
-    """Say where a channel of x comes from and by which steps, resampling included."""
-    found = _find(recording, channel, side)
-    steps: tuple[Step, ...] = ()
-    smooth = False
-    if found is None and channel.kind in _DERIVED:
-        found = _find(recording, replace(channel, kind="angle"), side)
-        steps = (Differentiate(_DERIVED[channel.kind], spec.velocity_cutoff_hz),)
-    elif found is None and channel.kind == "envelope":
-        found = _find(recording, replace(channel, kind="emg"), side)
-        if found is None:
-            return None
-        if emg_reference is None:
-            raise SignalError(
-                SignalReason.NO_REFERENCE,
-                f"{found.column} has no reference to be a fraction of",
-                where=recording.ref.key,
-                next_step="Give emg_reference from a calibration or adaptation recording "
-                "(emg_reference_of), or {} to go without EMG",
-            )
-        if str(found.column) not in emg_reference:
-            return replace(found, scaled=False)
-        # All references of the leg in one step, so that its muscles are filtered together.
-        references = {
-            str(replace(ChannelName.parse(c), kind="envelope")): v for c, v in emg_reference.items()
-        }
-        steps = (*envelope_steps(), Reference.of(references))
-        smooth = True
-    if found is None:
-        return None
-    rate_hz = recording.streams[found.stream].rate_hz
-    if rate_hz != spec.rate_hz:
-        # Envelopes end far below any rate worth having; a second low-pass would only delay.
-        steps = (*steps, Resample(spec.rate_hz, anti_alias=not smooth))
-    return replace(found, steps=steps)
-
-
-def _grouped(
-    sources: list[_Source | None],
-) -> dict[tuple[str, tuple[Step, ...]], list[tuple[int, ChannelName]]]:
-    """Group columns of x by stream and steps, so that each stream is filtered once."""
-    groups: dict[tuple[str, tuple[Step, ...]], list[tuple[int, ChannelName]]] = {}
-    for place, source in enumerate(sources):
-        if source is not None:
-            key = (source.stream, source.steps)
-            groups.setdefault(key, []).append((place, source.column))
-    return groups
-
-
 def _good(recording: Recording, channel: str) -> bool:
     return recording.quality.get(channel, "") in _GOOD
 
 
-def _raw(recording: Recording, source: _Source) -> Samples:
+def _raw(recording: Recording, source: Source) -> Samples:
     return recording.streams[source.stream].column(str(source.column))
 
 

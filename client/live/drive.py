@@ -1,0 +1,84 @@
+"""The loop that lets the engine run: arrivals and ticks in, outputs out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from kinefed.client.live.feed import SensorFeed
+from kinefed.client.live.outlets import Outlet
+from kinefed.client.live.output import Output
+from kinefed.sensors import Record
+
+NS = 1_000_000_000
+# Before the first record there is no tick to wait for.
+_IDLE_S = 0.05
+
+
+class Source(Protocol):
+    """Where records come from: a `kinefed.sensors.hub.Hub`."""
+
+    def drain(self) -> list[Record]:
+        """Take all records that came since the last call, in order of arrival."""
+
+    async def wait(self) -> None:
+        """Wait for a record."""
+
+
+async def drive(
+    source: Source,
+    feed: SensorFeed,
+    outlets: Iterable[Outlet],
+    *,
+    on_record: Callable[[Record], None] = lambda _record: None,
+    clock: Callable[[], int] = time.monotonic_ns,
+    stop: asyncio.Event | None = None,
+) -> int:
+    """Run the engine until it is stopped.
+
+    Parameters
+    ----------
+    source
+        Of the records; their arrival is on `clock`.
+    feed
+        Into the engine.
+    outlets
+        Each is given each output.
+    on_record
+        Told of each record before the engine, for example to log it.
+    clock
+        The host's monotonic clock in ns.
+    stop
+        Ends the loop; without one it goes on until it is cancelled.
+
+    Returns
+    -------
+    int
+        Number of outputs.
+    """
+    outlets, count = tuple(outlets), 0
+
+    def send(outputs: list[Output]) -> None:
+        nonlocal count
+        count += len(outputs)
+        for output in outputs:
+            for outlet in outlets:
+                outlet.send(output)
+
+    while stop is None or not stop.is_set():
+        # The time first, the records after it: all that arrived before it are then among them,
+        # which is what makes the outputs those of a replay.
+        now_ns = clock()
+        for record in source.drain():
+            on_record(record)
+            send(feed.take(record))
+        send(feed.advance(now_ns))
+        due_ns = feed.next_tick_ns
+        # A tick is made after its time has passed.
+        wait_s = _IDLE_S if due_ns is None else max(0.0, (due_ns + 1 - clock()) / NS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(source.wait(), wait_s)
+    return count
