@@ -89,6 +89,12 @@ def check_recording(duration_s: float, rate_hz: float) -> None:
 _ALL = (
     Task("walk_normal", "walking on level ground at a normal pace", performing.walk),
     Task("walk_slow", "walking on level ground slowly", performing.walk),
+    Task("walk_fast", "walking on level ground fast", performing.walk),
+    Task("walk_turns", "walking with changes of pace, stops and starts", performing.walk_changing),
+    Task("stair_ascent", "walking up stairs, a step a tread", performing.walk),
+    Task("stair_descent", "walking down stairs, a step a tread", performing.walk),
+    Task("ramp_ascent", "walking up an incline of 8 degrees", performing.walk),
+    Task("ramp_descent", "walking down an incline of 8 degrees", performing.walk),
     Task("squat", "squatting again and again", performing.squat),
     Task("sit_to_stand", "standing up from a seat, then sitting down, in turn", performing.chair),
     Task("stand_to_sit", "sitting down on a seat, then standing up, in turn", performing.chair),
