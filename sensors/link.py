@@ -191,13 +191,17 @@ class SensorLink:
     async def _until_dead(self) -> SensorReason:
         """Watch a link: it may be silent for ever and call itself connected."""
         silence_ns = round(self._driver.silence_s * 1e9)
-        polled = self._clock()
+        polled = now = self._clock()
         while True:
+            before = now
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._driver.silence_s / 4.0):
                     await self._gone.wait()
                     return SensorReason.LOST
             now = self._clock()
+            if now - before > silence_ns // 2:
+                # This program was busy and did not listen; what was sent meanwhile still waits.
+                self._heard_ns = max(self._heard_ns, now)
             if now - self._heard_ns > silence_ns:
                 return SensorReason.NO_DATA
             if self._driver.poll and now - polled > POLL_S * 1e9 and self._client is not None:

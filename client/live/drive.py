@@ -14,6 +14,9 @@ from kinefed.client.live.output import Output
 from kinefed.sensors import Record
 
 NS = 1_000_000_000
+# After so many records at most others may run: behind a backlog, such as that of the time in which
+# sensors were connected, the links would not hear their packets.
+_AT_ONCE = 16
 # Before the first record there is no tick to wait for.
 _IDLE_S = 0.05
 
@@ -72,9 +75,11 @@ async def drive(
         # The time first, the records after it: all that arrived before it are then among them,
         # which is what makes the outputs those of a replay.
         now_ns = clock()
-        for record in source.drain():
+        for number, record in enumerate(source.drain(), start=1):
             on_record(record)
             send(feed.take(record))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         send(feed.advance(now_ns))
         due_ns = feed.next_tick_ns
         # A tick is made after its time has passed.

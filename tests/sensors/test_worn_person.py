@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from kinefed.datasets.errors import DataError, DataReason, UsageError
 from kinefed.datasets.types import Recording, RecordingRef, Stream
 from kinefed.sensors.hub import Hub
+from kinefed.sensors.link import GRACE_S
 from kinefed.sensors.recorder import record
+from kinefed.sensors.records import LinkEvent, LinkState
 from kinefed.sensors.session import Session
 from kinefed.sensors.timeline import Timed
 from kinefed.sensors.virtual.air import Pace
@@ -120,6 +123,23 @@ def test_a_worn_recording_is_recorded_again(bus):
     assert np.linalg.norm(acc, axis=1) == pytest.approx(9.80665, abs=0.02)
     assert np.ptp(acc[:, 1]) > 1.0
     assert session.health["shank"].battery.percent == 80.0
+
+
+def test_a_program_that_was_busy_does_not_take_its_sensors_for_dead():
+    async def scene():
+        source = swinging([DOT])
+        async with virtual_person(source, (DOT,), pace=Pace(0.03)) as person:
+            async with Hub(person.radio, [each.sensor() for each in person.worn]) as hub:
+                # Past the time in which a sensor may be silent at first.
+                await asyncio.sleep(GRACE_S + 0.3)
+                time.sleep(2.0 * DOT.driver().silence_s)
+                # What was sent meanwhile takes its time to come.
+                person.air.blackout(0.2)
+                await asyncio.sleep(0.5)
+            return hub.drain()
+
+    events = [r.state for r in asyncio.run(scene()) if isinstance(r, LinkEvent)]
+    assert events == [LinkState.CONNECTED, LinkState.STOPPED]
 
 
 def test_orientations_follow_a_movement_whose_angle_is_known():
