@@ -38,7 +38,7 @@ _UNIT = MappingProxyType(
 _UNIT_ELSE = 0.04
 # Standard deviations in those units. They look small, but some forty parameters vary at once, and
 # bodies, pace and step lengths besides.
-BETWEEN_PEOPLE = 0.3
+BETWEEN_PEOPLE = 0.2
 BETWEEN_STRIDES = 0.07
 # Coefficients of variation of pace between people and of step time and length between steps:
 # 2 to 3 % within a healthy walker (Hausdorff 2005, J NeuroEng Rehabil 2:19).
