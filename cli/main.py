@@ -22,6 +22,7 @@ from kinefed.cli import (
     data,
     evaluate,
     export,
+    live,
     models,
     personalize,
     report,
@@ -29,6 +30,7 @@ from kinefed.cli import (
     simulate,
     train,
 )
+from kinefed.cli.sensor_source import SourceCommand
 
 # With Rich installed Typer puts backslashes into plain help as well ("\\[required]").
 typer.core.HAS_RICH = False
@@ -64,6 +66,7 @@ app.command("evaluate", short_help="Score a model person by person.")(evaluate.e
 app.command("personalize", short_help="Adapt a model to one wearer, behind the gate.")(
     personalize.personalize
 )
+app.command("live", cls=SourceCommand, short_help="Worn sensors to torque.")(live.live)
 app.command("report", short_help="The report of a run again.")(report.report)
 
 

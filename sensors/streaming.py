@@ -17,7 +17,7 @@ from kinefed.sensors.hub import Hub
 from kinefed.sensors.packet_log import LogWriter
 from kinefed.sensors.radio import Radio
 from kinefed.sensors.records import LinkEvent, LinkState, Record
-from kinefed.sensors.session import Health, Session
+from kinefed.sensors.session import Health, Heard, Session
 from kinefed.sensors.timeline import Timed
 from kinefed.sensors.worn import Worn
 
@@ -100,17 +100,26 @@ class State:
     age_s: float = 0.0
     stopped: str | SensorError = ""
 
-    def take(self, session: Session, record: Record) -> None:
-        """Follow what a record says."""
-        for heard in session.take(record):
-            item = heard.item
-            if isinstance(item, Timed):
-                self.flows[heard.sensor, item.samples.stream].take(item)
-            elif isinstance(item, Notice) and item.name == "device":
-                words = (f"{name} {value}" for name, value in item.fields.items())
-                self.device[heard.sensor] = ", ".join(words)
-            elif isinstance(item, LinkEvent):
-                self.connected[heard.sensor] = item.state is LinkState.CONNECTED
+    @classmethod
+    def of(cls, worn: Sequence[Worn], session: Session) -> State:
+        """Begin with sensors that are not connected yet."""
+        return cls(
+            0.0,
+            dict.fromkeys((each.name for each in worn), False),
+            {(w.name, spec.name): Flow(spec.rate_hz) for w in worn for spec in w.driver().streams},
+            session.health,
+        )
+
+    def hear(self, heard: Heard) -> None:
+        """Follow what a sensor said."""
+        item = heard.item
+        if isinstance(item, Timed):
+            self.flows[heard.sensor, item.samples.stream].take(item)
+        elif isinstance(item, Notice) and item.name == "device":
+            words = (f"{name} {value}" for name, value in item.fields.items())
+            self.device[heard.sensor] = ", ".join(words)
+        elif isinstance(item, LinkEvent):
+            self.connected[heard.sensor] = item.state is LinkState.CONNECTED
 
 
 async def stream(
@@ -152,12 +161,7 @@ async def stream(
         ``exists`` for the log.
     """
     session = Session(worn)
-    state = State(
-        0.0,
-        dict.fromkeys((each.name for each in worn), False),
-        {(w.name, spec.name): Flow(spec.rate_hz) for w in worn for spec in w.driver().streams},
-        session.health,
-    )
+    state = State.of(worn, session)
     writer = contextlib.nullcontext() if log is None else LogWriter(log, worn)
     with writer as file:
 
@@ -167,14 +171,15 @@ async def stream(
             for record in records:
                 if file is not None:
                     file.write(record)
-                state.take(session, record)
+                for heard in session.take(record):
+                    state.hear(heard)
 
         hub = Hub(radio, [each.sensor() for each in worn])
         began = False
         try:
             async with hub:
                 began = True
-                await _follow(hub, state, take, seconds, watch, patience_s)
+                await follow(hub, state, lambda: take(hub.drain()), seconds, watch, patience_s)
         finally:
             # The farewells, and what came meanwhile.
             take(hub.drain())
@@ -185,21 +190,37 @@ async def stream(
     return state
 
 
-async def _follow(
+async def follow(
     hub: Hub,
     state: State,
-    take: Callable[[list[Record]], None],
+    each_time: Callable[[], None],
     seconds: float | None,
     watch: Callable[[State], None],
     patience_s: float,
+    watch_s: float = _WATCH_S,
 ) -> None:
+    """Follow connected sensors until the time is up, Ctrl-C, or one stays away.
+
+    Parameters
+    ----------
+    hub
+        Of the sensors.
+    state
+        Kept up to date, and at the end says why it ended.
+    each_time
+        Called before each look.
+    seconds, watch, patience_s
+        As of `stream`.
+    watch_s
+        Time between two looks.
+    """
     began = time.monotonic()
     there = dict.fromkeys(state.connected, began)
     with _interrupt() as interrupted:
         while not state.stopped:
             now = time.monotonic()
             state.seconds = now - began
-            left = _WATCH_S if seconds is None else min(_WATCH_S, seconds - state.seconds)
+            left = watch_s if seconds is None else min(watch_s, seconds - state.seconds)
             if interrupted.is_set():
                 state.stopped = "interrupted"
             elif left <= 0.0:
@@ -207,7 +228,7 @@ async def _follow(
             else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(interrupted.wait(), left)
-                take(hub.drain())
+                each_time()
                 for name, link in hub.links.items():
                     if link.connected:
                         there[name] = now

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from kinefed.client.live.feed import SensorFeed
 from kinefed.client.live.outlets import Outlet
 from kinefed.client.live.output import Output
 from kinefed.sensors import Record
@@ -31,9 +30,23 @@ class Source(Protocol):
         """Wait for a record."""
 
 
+class Feed(Protocol):
+    """Into an engine: a `kinefed.client.live.feed.SensorFeed`."""
+
+    @property
+    def next_tick_ns(self) -> int | None:
+        """Time of the next output; None before an arrival."""
+
+    def take(self, record: Record) -> list[Output]:
+        """Take the next record; give the outputs that came before it."""
+
+    def advance(self, now_ns: int) -> list[Output]:
+        """Let time pass."""
+
+
 async def drive(
     source: Source,
-    feed: SensorFeed,
+    feed: Feed,
     outlets: Iterable[Outlet],
     *,
     on_record: Callable[[Record], None] = lambda _record: None,

@@ -1,0 +1,211 @@
+"""`kinefed live` over emulated sensors, on one leg of a virtual person."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_run import Run
+
+from kinefed.cli.calibration_person import perform
+from kinefed.client.live import ANY, ConstantTask, LiveConfig, LiveEngine, SensorFeed, layouts_of
+from kinefed.client.live.angles import LiveAngles
+from kinefed.client.live.table import CsvOutlet
+from kinefed.datasets import DatasetInfo, write_dataset
+from kinefed.models import ModelBundle, Scaling, build, seeded
+from kinefed.sensors import read_log
+from kinefed.sensors.alignment import align
+from kinefed.sensors.calibration import Calibration, calibrated
+from kinefed.sensors.orientation import imus_of
+from kinefed.sensors.worn import Worn
+from kinefed.sensors.worn_file import write_worn
+from kinefed.signals import LegSpec
+from kinefed.simulations.cohort.people import sample_people
+from kinefed.simulations.cohort.radio import LinkConfig
+from kinefed.simulations.cohort.recording import dress
+
+pytest.importorskip("bumble")
+PLACES = ("pelvis", "thigh.r", "shank.r", "foot.r")
+OUTPUTS = ("torque.hip", "torque.knee")
+WORN = tuple(
+    Worn(place, "movella-dot", place=place, address=f"F0:00:00:00:00:{i + 1:02X}")
+    for i, place in enumerate(PLACES)
+)
+ANGLES = LegSpec(
+    tuple(f"{kind}.{a}" for kind in ("angle", "velocity") for a in ("hip_flexion", "knee_flexion")),
+    OUTPUTS,
+)
+THIGH = LegSpec(tuple(f"gyro.thigh.{axis}" for axis in "xyz"), OUTPUTS[:1])
+
+
+def bundle(spec: LegSpec) -> ModelBundle:
+    """A network that learnt nothing: where numbers go is looked at, not how good they are."""
+    n, outputs = spec.n_channels, len(spec.outputs)
+    module = seeded(
+        0,
+        lambda: build(
+            "zhang2023lstm", n_channels=n, n_outputs=outputs, n_times=20, sample_rate_hz=100.0
+        ),
+    )
+    scaling = Scaling(np.zeros(n), np.ones(n), np.zeros(outputs), np.ones(outputs), 0)
+    return ModelBundle.of(module, spec, scaling)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a wearer has: a model, worn.toml, calibration.toml; and the wearer, as a dataset."""
+    folder = tmp_path_factory.mktemp("home")
+    person = sample_people(1, 5)[0]
+    outfit = dress(person.rigid_body(), 100.0, (5, 0), 0)
+    wired = LinkConfig(loss=0.0, skew_ppm=0.0, offset_s=0.0)
+    done = perform(person, outfit, [("squat", 9.0), ("walk_normal", 20.0)], link=wired)
+    begin, end = done.phases["stand"]
+    imus = {p: each for p, each in imus_of(done.recording).items() if p in PLACES}
+    sits = align(imus, (begin + 0.5, end - 0.5), done.phases["squat"], done.phases["walk_normal"])
+    Calibration(datetime.now(UTC), calibrated(WORN, sits)).save(folder / "calibration.toml")
+    write_worn(folder / "worn.toml", WORN)
+    write_dataset(folder / "people", DatasetInfo("wearer"), [person.subject], [done.recording])
+    for name, spec in (("angles", ANGLES), ("thigh", THIGH)):
+        bundle(spec).save(folder / f"{name}.safetensors")
+    return folder
+
+
+def worn(home: Path) -> list[object]:
+    return ["live", "--simulate", home / "people", "--worn", home / "worn.toml", "--no-view"]
+
+
+def with_angles(home: Path) -> list[object]:
+    model, calibration = home / "angles.safetensors", home / "calibration.toml"
+    return [*worn(home), "--model", model, "--calibration", calibration]
+
+
+def test_angles_of_worn_imus_become_torque_and_the_log_gives_it_again(
+    kinefed: Run, home: Path, tmp_path: Path
+) -> None:
+    out, log = tmp_path / "torque.csv", tmp_path / "session.kfpl"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(5.0)
+        address = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
+        result = kinefed(*with_angles(home), "--seconds", 4, "--out", out, "--log", log,
+                         "--mass-kg", 70, "--outlet", address, "--json")  # fmt: skip
+        assert result.code == 0, result.err
+        datagram = json.loads(receiver.recv(4096))
+    assert datagram["joints"] == ["torque.hip.r", "torque.knee.r"]
+    found = result.json
+    assert found["stopped"] == "time"
+    assert found["sides"] == ["r"]
+    assert found["processing_ms"]["p50"] > 0.0
+    assert all(stream["received"] > 100 for stream in found["streams"].values())
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(rows) == sum(found["outputs"].values())
+    torques = [row["torque.knee_nm_per_kg"] for row in rows if row["status"] == "ok"]
+    assert len(torques) > 100
+    assert len(set(torques)) > 50
+    read = read_log(log)
+    streams = layouts_of(WORN)
+    angles = LiveAngles(Calibration.load(home / "calibration.toml").alignments, streams)
+    engine = LiveEngine(
+        streams + angles.layouts,
+        {ANY: [ModelBundle.load(home / "angles.safetensors")]},
+        LiveConfig(mass_kg=70.0),
+        ConstantTask(),
+    )
+    feed, again = SensorFeed(WORN, engine, angles), tmp_path / "again.csv"
+    table = CsvOutlet(again, OUTPUTS)
+    for record in read.records:
+        for output in feed.take(record):
+            table.send(output)
+    table.close()
+    lines = again.read_text().splitlines()
+    # The session's last ticks came after its last packet.
+    assert 0 <= len(rows) + 1 - len(lines) < 20
+    assert out.read_text().splitlines()[: len(lines)] == lines
+
+
+def test_a_model_of_a_task_that_needs_less_stands_behind(kinefed: Run, home: Path) -> None:
+    """Without a calibration there are no angles: the model behind is all there is."""
+    less, more = home / "thigh.safetensors", home / "angles.safetensors"
+    result = kinefed(*worn(home), "--model", more, "--model", less, "--seconds", 2, "--json")
+    assert result.code == 0, result.err
+    assert "lacks angle.hip_flexion" in result.err
+    assert "ok" in result.json["outputs"]
+    assert "model 1 of 'any' lacks" in result.json["unfit"][0]
+
+
+def test_what_the_model_lacks_is_named_before_anything_is_connected(
+    kinefed: Run, home: Path
+) -> None:
+    result = kinefed(*worn(home), "--model", home / "angles.safetensors")
+    assert result.code == 3
+    assert "lacks angle.hip_flexion" in result.err
+    assert "--calibration" in result.err
+    assert "connecting" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (["--outlet", "tcp://x:1"], 2, "is no outlet"),
+        (["--outlet", "udp://127.0.0.1"], 2, "is no outlet"),
+        (["--outlet", "ws://127.0.0.1:9090"], 2, "--mass-kg"),
+        (["--out", "there.csv"], 3, "there already"),
+        (["--log", "there.csv"], 3, "there already"),
+        (["--calibration", "there.csv"], 3, "Calibrate again"),
+        (["--model", "there.csv"], 3, "there.csv"),
+    ],
+)
+def test_wrong_wishes_are_refused_and_nothing_is_written_over(
+    kinefed: Run, home: Path, tmp_path: Path, more: list[str], code: int, told: str
+) -> None:
+    mine = tmp_path / "there.csv"
+    mine.write_text("mine")
+    words = [mine if word == "there.csv" else word for word in more]
+    result = kinefed(*with_angles(home), "--seconds", 1, *words)
+    assert result.code == code, result.err
+    assert told in result.err
+    assert mine.read_text() == "mine"
+
+
+def test_another_sensor_than_was_calibrated_is_refused(
+    kinefed: Run, home: Path, tmp_path: Path
+) -> None:
+    calibration = tmp_path / "calibration.toml"
+    text = (home / "calibration.toml").read_text()
+    calibration.write_text(text.replace("F0:00:00:00:00:03", "F0:00:00:00:00:77"))
+    result = kinefed(*worn(home), "--model", home / "angles.safetensors",
+                     "--calibration", calibration)  # fmt: skip
+    assert result.code == 3
+    assert "another sensor is on shank.r" in result.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_ctrl_c_ends_it_with_whole_files(kinefed: Run, home: Path, tmp_path: Path) -> None:
+    out, log, done = tmp_path / "torque.csv", tmp_path / "session.kfpl", threading.Event()
+
+    def press() -> None:
+        while not done.wait(0.05):
+            if out.exists() and out.stat().st_size > 20_000:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        result = kinefed(*with_angles(home), "--out", out, "--log", log, "--json")
+    finally:
+        done.set()
+        thread.join()
+    assert result.code == 0, result.err
+    assert result.json["stopped"] == "interrupted"
+    assert len(out.read_text().splitlines()) == 1 + sum(result.json["outputs"].values())
+    assert read_log(log).torn == 0
