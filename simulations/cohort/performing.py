@@ -76,7 +76,7 @@ def walk_changing(
     leg = LegGeometry.of(person.body)
     styles = [
         own_style(style_for(f"walk_{pace}", person.pattern), person)
-        for pace in ("slow", "normal", "fast")
+        for pace in ("slow", "normal")
     ]
     time_s, keep = _clock(duration_s, rate_hz)
     longest = max(style.stride_s(leg) for style in styles)
