@@ -75,8 +75,7 @@ def walk_changing(
     """Walk with changes of pace, stops and starts."""
     leg = LegGeometry.of(person.body)
     styles = [
-        own_style(style_for(f"walk_{pace}", person.pattern), person)
-        for pace in ("slow", "normal")
+        own_style(style_for(f"walk_{pace}", person.pattern), person) for pace in ("slow", "normal")
     ]
     time_s, keep = _clock(duration_s, rate_hz)
     longest = max(style.stride_s(leg) for style in styles)
