@@ -24,7 +24,7 @@ from kinefed.cli.sensor_source import (
 )
 
 if TYPE_CHECKING:
-    from kinefed.client.live import LiveEngine, Output, StreamLayout
+    from kinefed.client.live import LiveEngine, Output, StreamLayout, TaskRecogniser
     from kinefed.client.live.outlets import Outlet
     from kinefed.models import ModelBundle
     from kinefed.sensors.streaming import State
@@ -63,6 +63,10 @@ def live(
         float | None, typer.Option(min=0.1, help="How long.", show_default="until Ctrl-C")
     ] = None,
     task: Annotated[str, typer.Option(help="What is done, if that is known.")] = "any",
+    tasks: Annotated[
+        Path | None,
+        typer.Option(help="What `kinefed tasks` learnt, to tell the task.", show_default=False),
+    ] = None,
     mass_kg: Annotated[
         float | None,
         typer.Option("--mass-kg", min=1.0, help="Body mass: torque in N m.", show_default=False),
@@ -128,7 +132,7 @@ def live(
                 streams,
                 {ANY: next(iter(models.values())), **models},
                 config,
-                ConstantTask(task),
+                ConstantTask(task) if tasks is None else _recogniser(tasks, streams),
                 None if known is None else known.emg_reference,
             )
             for line in engine.unfit:
@@ -174,6 +178,13 @@ def _models(words: Sequence[str]) -> dict[str, list[ModelBundle]]:
             loaded[path] = ModelBundle.load(path)
         found.setdefault(name if equals else ANY, []).append(loaded[path])
     return found
+
+
+def _recogniser(file: Path, streams: Sequence[StreamLayout]) -> TaskRecogniser:
+    from kinefed.client.live.recogniser import LearntTasks, TaskModel
+
+    rates = {stream.name: stream.rate_hz for stream in streams}
+    return LearntTasks(TaskModel.load(file), rates, {s.name: s.channels for s in streams})
 
 
 def _want_angles(models: dict[str, list[ModelBundle]], streams: Sequence[StreamLayout]) -> bool:

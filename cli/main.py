@@ -28,6 +28,7 @@ from kinefed.cli import (
     report,
     sensors,
     simulate,
+    tasks,
     train,
 )
 from kinefed.cli.sensor_source import SourceCommand
@@ -67,6 +68,7 @@ app.command("personalize", short_help="Adapt a model to one wearer, behind the g
     personalize.personalize
 )
 app.command("live", cls=SourceCommand, short_help="Worn sensors to torque.")(live.live)
+app.command("tasks", short_help="Learn to tell movements apart, for `live`.")(tasks.tasks)
 app.command("report", short_help="The report of a run again.")(report.report)
 
 

@@ -188,6 +188,26 @@ def test_another_sensor_than_was_calibrated_is_refused(
     assert "another sensor is on shank.r" in result.err
 
 
+def test_tasks_are_learnt_and_told(kinefed: Run, home: Path, tmp_path: Path) -> None:
+    people, tasks, out = tmp_path / "people", tmp_path / "tasks.json", tmp_path / "torque.csv"
+    made = kinefed("data", "simulate", people, "--people", 3, "--tasks", "walk_normal,squat",
+                   "--minutes", 0.2, "--seed", 5)  # fmt: skip
+    assert made.code == 0, made.err
+    result = kinefed("tasks", "--data", people, "--out", tasks, "--json")
+    assert result.code == 0, result.err
+    assert result.json["right"] > 0.9
+    assert set(result.json["right_by_task"]) == {"walk_normal", "squat"}
+    assert kinefed("tasks", "--data", people, "--out", tasks).code == 3
+    result = kinefed(*worn(home), "--model", home / "thigh.safetensors", "--tasks", tasks,
+                     "--seconds", 8, "--out", out, "--json")  # fmt: skip
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    # The wearer stands, then squats.
+    assert {row["task"] for row in rows} <= {"any", "squat", "walk_normal"}
+    assert rows[0]["task"] == "any"
+    assert sum(row["task"] == "squat" for row in rows) > 100
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 def test_ctrl_c_ends_it_with_whole_files(kinefed: Run, home: Path, tmp_path: Path) -> None:
     out, log, done = tmp_path / "torque.csv", tmp_path / "session.kfpl", threading.Event()
