@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+import dataclasses
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -24,25 +25,16 @@ from kinefed.cli.sensor_source import (
 )
 
 if TYPE_CHECKING:
-    from kinefed.client.live import LiveEngine, Output, StreamLayout, TaskRecogniser
+    from kinefed.cli.live_view import Tally
+    from kinefed.client.live import LiveEngine, StreamLayout, TaskRecogniser
     from kinefed.client.live.outlets import Outlet
     from kinefed.models import ModelBundle
     from kinefed.sensors.streaming import State
     from kinefed.sensors.worn import Worn
 
 
-@dataclass
-class Tally:
-    """Counts outputs by status, as one more outlet."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-
-    def send(self, output: Output) -> None:
-        """Count one."""
-        self.statuses[str(output.status)] += 1
-
-    def close(self) -> None:
-        """Hold nothing."""
+# For an outlet that sends from a task of its own: rosbridge.
+_FAREWELL_S = 0.1
 
 
 def live(
@@ -92,6 +84,7 @@ def live(
     json: JsonFlag = False,
 ) -> None:
     """Estimate the wearer's joint torques from worn sensors, until the time is up or Ctrl-C."""
+    from kinefed.cli.live_view import LiveView, Tally
     from kinefed.client.live import ANY, ConstantTask, LiveConfig
     from kinefed.client.live.session import Stopwatch
     from kinefed.datasets.errors import UsageError, UsageReason
@@ -111,7 +104,6 @@ def live(
     tally = Tally()
 
     async def session() -> tuple[State, Stopwatch, LiveEngine]:
-        from kinefed.cli.live_view import LiveView
         from kinefed.client.live import LiveEngine, SensorFeed, layouts_of
         from kinefed.client.live.angles import LiveAngles
         from kinefed.client.live.session import live as run
@@ -142,7 +134,7 @@ def live(
             state.health = feed.session.health
             watched = stack.enter_context(LiveView(sensors, seconds, shown=view))
             outlets: list[Outlet] = [tally, watched]
-            outlets += await _outlets(stack, engine, config.rate_hz, outlet or (), out)
+            outlets += await _outlets(stack, engine, config.rate_hz, outlet or (), out, tally)
             stopwatch = Stopwatch(feed)
             await run(radio, sensors, stopwatch, state, outlets,
                       seconds=seconds, log=log, watch=watched.show)  # fmt: skip
@@ -212,8 +204,9 @@ async def _outlets(
     rate_hz: float,
     words: Sequence[str],
     out: Path | None,
+    tally: Tally,
 ) -> list[Outlet]:
-    """Open what was asked for; the stack closes it."""
+    """Open what was asked for; the stack tells receivers of the end, and closes it."""
     from kinefed.client.live.outlets import LslOutlet, UdpForm, UdpOutlet
     from kinefed.client.live.rosbridge import RosbridgeOutlet
     from kinefed.client.live.table import CsvOutlet
@@ -237,7 +230,31 @@ async def _outlets(
         else:
             form = UdpForm.PACKED if kind == "udp+packed" else UdpForm.JSON
             keep(UdpOutlet(host, port, form))
+    if words:
+        # Not the table: it holds what the engine gave, no more.
+        stack.push_async_callback(_tell_stop, tally, made[out is not None :])
     return made
+
+
+async def _tell_stop(tally: Tally, outlets: Sequence[Outlet]) -> None:
+    """Send receivers a last output of each leg, ``stopped`` and without torque."""
+    from kinefed.client.live.degrade import Status
+
+    for last in tally.newest.values():
+        now_ns, none = time.monotonic_ns(), (math.nan,) * len(last.joints)
+        output = dataclasses.replace(
+            last,
+            time_ns=now_ns,
+            time_s=last.time_s + 1e-9 * (now_ns - last.time_ns),
+            torque_nm_per_kg=none,
+            torque_nm=None if last.torque_nm is None else none,
+            status=Status.STOPPED,
+            confidence=0.0,
+            age_s=math.inf,
+        )
+        for outlet in outlets:
+            outlet.send(output)
+    await asyncio.sleep(_FAREWELL_S)
 
 
 def _address(word: str) -> tuple[str, str, int]:

@@ -1,9 +1,11 @@
-"""The terminal view of a live session: sensors, task, torque."""
+"""What a live session shows: sensors, task and torque meanwhile, a tally of outputs at its end."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +26,22 @@ if TYPE_CHECKING:
 _FULL_NM_PER_KG = 2.0
 _HALF = 12
 _STYLES = {"ok": "green", "reduced": "yellow", "held": "yellow", "starting": "dim"}
+
+
+@dataclass
+class Tally:
+    """Counts outputs by status, and keeps the newest of each leg, as one more outlet."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, Output] = field(default_factory=dict)
+
+    def send(self, output: Output) -> None:
+        """Count one."""
+        self.statuses[str(output.status)] += 1
+        self.newest[output.side] = output
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 class LiveView:

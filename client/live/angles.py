@@ -76,8 +76,14 @@ class LiveAngles:
         )
         for joint, first, frames in ready:
             name = f"joint-{joint.name}.{joint.side}"
-            angles = frames.values[:, : len(joint.angles)]
-            found.append((name, Even(first, self._held(name, angles, frames.known), frames.known)))
+            angles, known = frames.values[:, : len(joint.angles)], frames.known
+            if name not in self._last:
+                # There is none to hold yet, and an invented one would count as a short gap.
+                if not known.any():
+                    continue
+                begin = int(np.argmax(known))
+                first, angles, known = first + begin, angles[begin:], known[begin:]
+            found.append((name, Even(first, self._held(name, angles, known), known)))
         return found
 
     def _held(self, name: str, angles: FloatArray, known: BoolArray) -> FloatArray:

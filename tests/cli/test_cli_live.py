@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -111,6 +112,10 @@ def test_angles_of_worn_imus_become_torque_and_the_log_gives_it_again(
     torques = [row["torque.knee_nm_per_kg"] for row in rows if row["status"] == "ok"]
     assert len(torques) > 100
     assert len(set(torques)) > 50
+    # Orientations settle first: no angle is made up for the models meanwhile, not for one output.
+    first = next(i for i, row in enumerate(rows) if row["status"] != "starting")
+    assert float(rows[first]["time_s"]) > 1.0
+    assert {row["status"] for row in rows[first : first + 20]} == {"ok"}
     read = read_log(log)
     streams = layouts_of(WORN)
     angles = LiveAngles(Calibration.load(home / "calibration.toml").alignments, streams)
@@ -211,6 +216,11 @@ def test_tasks_are_learnt_and_told(kinefed: Run, home: Path, tmp_path: Path) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 def test_ctrl_c_ends_it_with_whole_files(kinefed: Run, home: Path, tmp_path: Path) -> None:
     out, log, done = tmp_path / "torque.csv", tmp_path / "session.kfpl", threading.Event()
+    received: list[dict[str, object]] = []
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(0.2)
+    address = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
 
     def press() -> None:
         while not done.wait(0.05):
@@ -218,14 +228,34 @@ def test_ctrl_c_ends_it_with_whole_files(kinefed: Run, home: Path, tmp_path: Pat
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
-    thread = threading.Thread(target=press)
-    thread.start()
+    def receive() -> None:
+        """Read as it comes: the socket holds some hundred datagrams and loses the rest."""
+        while True:
+            ended = done.is_set()
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    received.append(json.loads(receiver.recv(4096)))
+            if ended:
+                return
+
+    threads = [threading.Thread(target=each) for each in (press, receive)]
+    for thread in threads:
+        thread.start()
     try:
-        result = kinefed(*with_angles(home), "--out", out, "--log", log, "--json")
+        result = kinefed(*with_angles(home), "--out", out, "--log", log, "--json",
+                         "--outlet", address)  # fmt: skip
     finally:
         done.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
+        receiver.close()
     assert result.code == 0, result.err
     assert result.json["stopped"] == "interrupted"
     assert len(out.read_text().splitlines()) == 1 + sum(result.json["outputs"].values())
     assert read_log(log).torn == 0
+    # Receivers are told that no torque follows; the table holds the outputs of the engine alone.
+    given = sum(result.json["outputs"].values())
+    assert len(received) == given + 1
+    assert received[-1]["status"] == "stopped"
+    assert received[-1]["torque_nm_per_kg"] == [None, None]
+    assert received[-1]["time_ns"] > received[-2]["time_ns"]
