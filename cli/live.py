@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,10 +28,6 @@ if TYPE_CHECKING:
     from kinefed.models import ModelBundle
     from kinefed.sensors.streaming import State
     from kinefed.sensors.worn import Worn
-
-
-# For an outlet that sends from a task of its own: rosbridge.
-_FAREWELL_S = 0.1
 
 
 def live(
@@ -134,9 +127,11 @@ def live(
             state.health = feed.session.health
             watched = stack.enter_context(LiveView(sensors, seconds, shown=view))
             outlets: list[Outlet] = [tally, watched]
-            outlets += await _outlets(stack, engine, config.rate_hz, outlet or (), out, tally)
+            if out is not None:
+                outlets.append(_table(stack, engine, out))
+            receivers = await _receivers(stack, engine, config.rate_hz, outlet or ())
             stopwatch = Stopwatch(feed)
-            await run(radio, sensors, stopwatch, state, outlets,
+            await run(radio, sensors, stopwatch, state, outlets, receivers,
                       seconds=seconds, log=log, watch=watched.show)  # fmt: skip
             return state, stopwatch, engine
 
@@ -146,7 +141,7 @@ def live(
     if json:
         emit(found)
     else:
-        shares = ", ".join(f"{count} {name}" for name, count in found["outputs"].items())
+        shares = ", ".join(f"{100.0 * share:.1f} % {n}" for n, share in found["shares"].items())
         note(
             f"{state.seconds:.1f} s of {', '.join(found['sides'])}: {shares or 'no output'}; "
             f"{figure(found['processing_ms']['p50'], 2)} ms from packet to torque, "
@@ -198,18 +193,21 @@ def _same_sensors(calibration: Any, sensors: Sequence[Worn]) -> None:
         )
 
 
-async def _outlets(
-    stack: contextlib.AsyncExitStack,
-    engine: LiveEngine,
-    rate_hz: float,
-    words: Sequence[str],
-    out: Path | None,
-    tally: Tally,
+def _table(stack: contextlib.AsyncExitStack, engine: LiveEngine, out: Path) -> Outlet:
+    from kinefed.client.live.table import CsvOutlet
+
+    names = [name for side in engine.sides for name in engine.joints[side]]
+    table = CsvOutlet(out, list(dict.fromkeys(name.rpartition(".")[0] for name in names)))
+    stack.callback(table.close)
+    return table
+
+
+async def _receivers(
+    stack: contextlib.AsyncExitStack, engine: LiveEngine, rate_hz: float, words: Sequence[str]
 ) -> list[Outlet]:
-    """Open what was asked for; the stack tells receivers of the end, and closes it."""
+    """Open what was asked for; the stack closes it."""
     from kinefed.client.live.outlets import LslOutlet, UdpForm, UdpOutlet
     from kinefed.client.live.rosbridge import RosbridgeOutlet
-    from kinefed.client.live.table import CsvOutlet
 
     made: list[Outlet] = []
 
@@ -217,9 +215,6 @@ async def _outlets(
         made.append(outlet)
         stack.callback(outlet.close)
 
-    if out is not None:
-        names = [name for side in engine.sides for name in engine.joints[side]]
-        keep(CsvOutlet(out, list(dict.fromkeys(name.rpartition(".")[0] for name in names))))
     for word in words:
         kind, host, port = _address(word)
         if kind == "lsl":
@@ -230,31 +225,7 @@ async def _outlets(
         else:
             form = UdpForm.PACKED if kind == "udp+packed" else UdpForm.JSON
             keep(UdpOutlet(host, port, form))
-    if words:
-        # Not the table: it holds what the engine gave, no more.
-        stack.push_async_callback(_tell_stop, tally, made[out is not None :])
     return made
-
-
-async def _tell_stop(tally: Tally, outlets: Sequence[Outlet]) -> None:
-    """Send receivers a last output of each leg, ``stopped`` and without torque."""
-    from kinefed.client.live.degrade import Status
-
-    for last in tally.newest.values():
-        now_ns, none = time.monotonic_ns(), (math.nan,) * len(last.joints)
-        output = dataclasses.replace(
-            last,
-            time_ns=now_ns,
-            time_s=last.time_s + 1e-9 * (now_ns - last.time_ns),
-            torque_nm_per_kg=none,
-            torque_nm=None if last.torque_nm is None else none,
-            status=Status.STOPPED,
-            confidence=0.0,
-            age_s=math.inf,
-        )
-        for outlet in outlets:
-            outlet.send(output)
-    await asyncio.sleep(_FAREWELL_S)
 
 
 def _address(word: str) -> tuple[str, str, int]:
@@ -282,6 +253,7 @@ def _result(state: State, stopwatch: Any, engine: LiveEngine, tally: Tally) -> d
         "stopped": str(state.stopped),
         "sides": list(engine.sides),
         "outputs": dict(tally.statuses),
+        "shares": {name: n / tally.statuses.total() for name, n in tally.statuses.items()},
         "unfit": list(engine.unfit),
         "processing_ms": {
             name: None if (ms := stopwatch.percentile_ms(percent)) != ms else ms

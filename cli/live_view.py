@@ -30,15 +30,13 @@ _STYLES = {"ok": "green", "reduced": "yellow", "held": "yellow", "starting": "di
 
 @dataclass
 class Tally:
-    """Counts outputs by status, and keeps the newest of each leg, as one more outlet."""
+    """Counts outputs by status, as one more outlet."""
 
     statuses: Counter[str] = field(default_factory=Counter)
-    newest: dict[str, Output] = field(default_factory=dict)
 
     def send(self, output: Output) -> None:
         """Count one."""
         self.statuses[str(output.status)] += 1
-        self.newest[output.side] = output
 
     def close(self) -> None:
         """Hold nothing."""

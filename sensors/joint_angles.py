@@ -161,5 +161,7 @@ def _end(item: tuple[int, Oriented]) -> int:
 def _part(item: tuple[int, Oriented], first: int, last: int) -> Oriented:
     """Samples from one number to another."""
     start, o = item
+    if (first, last) == (start, _end(item)):
+        return o
     part = slice(first - start, last - start)
     return Oriented(o.quat[part], o.gyro[part], o.known[part], o.run[part])

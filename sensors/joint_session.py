@@ -10,14 +10,11 @@ seconds, so rotation that comes and goes with each stride does no harm.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
-from scipy.spatial.transform import Rotation
 
 from kinefed.datasets.types import FloatArray
 from kinefed.sensors.alignment import Alignment
@@ -114,77 +111,99 @@ class JointSession:
         self, joint: Joint, proximal: Alignment, distal: Alignment, rate_hz: float
     ) -> None:
         self.joint = joint
-        self._sits = (proximal.rotation.inv(), distal.rotation.inv())
+        # From the segment's axes to the sensor's.
+        self._sits = [sits.rotation.as_matrix().T for sits in (proximal, distal)]
         self._keep = float(np.exp(-1.0 / (HEADING_S * rate_hz)))
-        self._state: ComplexArray = np.zeros(1, np.complex128)
-        self._run: tuple[int, int] | None = None
+        self._mean = 0j
+        self._run: tuple[int, ...] = ()
 
     def push(self, proximal: Oriented, distal: Oriented) -> JointFrames:
         """Take the next frames of both sensors, of the same times."""
         known = proximal.known & distal.known
         above, below = (
-            Rotation.from_quat(o.quat, scalar_first=True) * sits
-            for o, sits in zip((proximal, distal), self._sits, strict=True)
+            _matrices(o.quat) @ sits for o, sits in zip((proximal, distal), self._sits, strict=True)
         )
-        turn_above, turn_below = (
-            sits.inv().apply(o.gyro) for o, sits in zip((proximal, distal), self._sits, strict=True)
-        )
-        seen = self._hip(above, below) if self.joint.name == "hip" else _hinge(above, below)
+        seen = _hip(above, below) if self.joint.name == "hip" else _hinge(above, below)
         heading = self._heading(np.where(known, seen, 0.0), proximal, distal)
-        vectors = np.zeros((len(known), 3))
-        vectors[:, 2] = np.angle(heading)
-        relative = above.inv() * Rotation.from_rotvec(vectors) * below
-        values = _decomposed(self.joint, relative, turn_above, turn_below)
+        # The distal z axis and angular velocity: into the world, by the heading, to proximal axes.
+        turning = distal.gyro[:, None] @ self._sits[1]
+        world = np.concatenate([below[:, :, 2:], below @ turning.transpose(0, 2, 1)], axis=2)
+        level = _level(world) * np.exp(1j * np.angle(heading))[:, None]
+        world[:, 0], world[:, 1] = level.real, level.imag
+        relative = above.transpose(0, 2, 1) @ world
+        rate = relative[:, :, 1] - (proximal.gyro[:, None] @ self._sits[0])[:, 0]
+        values = _decomposed(self.joint, relative[:, :, 0], rate)
         return JointFrames(values, known & (heading != 0.0))
-
-    @staticmethod
-    def _hip(above: Rotation, below: Rotation) -> ComplexArray:
-        """Heading that puts the thigh's x axis across the pelvis' y axis, as a complex weight."""
-        left, ahead = above.apply([0.0, 1.0, 0.0]), below.apply([1.0, 0.0, 0.0])
-        across = left[:, 0] + 1j * left[:, 1]
-        forward = ahead[:, 0] + 1j * ahead[:, 1]
-        level = np.maximum(np.abs(across) * np.abs(forward), 1e-9)
-        angle = np.arccos(np.clip(-left[:, 2] * ahead[:, 2] / level, -1.0, 1.0))
-        # A thigh that lies level has its x axis upright, and tells nothing.
-        return np.asarray(across * np.exp(-1j * angle) * forward.conj() * np.abs(forward))
 
     def _heading(self, seen: ComplexArray, *sensors: Oriented) -> ComplexArray:
         """Mean over the last seconds; anew where a sensor began anew."""
-        out = np.empty(len(seen), np.complex128)
-        runs = np.stack([o.run for o in sensors], axis=1)
-        changes = np.flatnonzero((np.diff(runs, axis=0) != 0).any(axis=1)) + 1
-        edges = [0, *changes.tolist(), len(seen)]
-        for begin, end in itertools.pairwise(edges):
-            if begin == end:
-                continue
-            run = (int(runs[begin, 0]), int(runs[begin, 1]))
+        means = []
+        runs = zip(*(o.run.tolist() for o in sensors), strict=True)
+        for new, run in zip(seen.tolist(), runs, strict=True):
             if run != self._run:
-                self._state = np.zeros(1, np.complex128)
-                self._run = run
-            out[begin:end], self._state = signal.lfilter(
-                [1.0], [1.0, -self._keep], seen[begin:end], zi=self._state
-            )
-        return out
+                self._mean, self._run = 0j, run
+            self._mean = new + self._keep * self._mean
+            means.append(self._mean)
+        return np.array(means, np.complex128)
 
 
-def _hinge(above: Rotation, below: Rotation) -> ComplexArray:
+# The entries of a rotation matrix from products of w, x, y, z:
+# ww wx wy wz xx xy xz yy yz zz
+_FIRST, _SECOND = np.triu_indices(4)
+_PRODUCTS = np.array(
+    [
+        [1, 0, 0, 0, 1, 0, 0, -1, 0, -1],
+        [0, 0, 0, -2, 0, 2, 0, 0, 0, 0],
+        [0, 0, 2, 0, 0, 0, 2, 0, 0, 0],
+        [0, 0, 0, 2, 0, 2, 0, 0, 0, 0],
+        [1, 0, 0, 0, -1, 0, 0, 1, 0, -1],
+        [0, -2, 0, 0, 0, 0, 0, 0, 2, 0],
+        [0, 0, -2, 0, 0, 0, 2, 0, 0, 0],
+        [0, 2, 0, 0, 0, 0, 0, 0, 2, 0],
+        [1, 0, 0, 0, -1, 0, 0, -1, 0, 1],
+    ],
+    dtype=np.float64,
+).T
+
+
+def _matrices(quat: FloatArray) -> FloatArray:
+    """Turn unit quaternions, (n, 4) w first, into rotation matrices, (n, 3, 3).
+
+    Written out, as all here: a `Rotation` costs more than the rest on the one frame that comes at
+    a time.
+    """
+    products = quat[:, _FIRST] * quat[:, _SECOND]
+    return np.asarray((products[:, None] @ _PRODUCTS).reshape(-1, 3, 3))
+
+
+def _level(vectors: FloatArray) -> ComplexArray:
+    """Take x and y of vectors, (n, 3, ...), for a complex number."""
+    return np.asarray(vectors[:, 0] + 1j * vectors[:, 1])
+
+
+def _hinge(above: FloatArray, below: FloatArray) -> ComplexArray:
     """Heading that brings both y axes together, as a complex weight."""
-    left, other = (turn.apply([0.0, 1.0, 0.0]) for turn in (above, below))
-    return np.asarray((left[:, 0] + 1j * left[:, 1]) * (other[:, 0] - 1j * other[:, 1]))
+    return np.asarray(_level(above[:, :, 1]) * _level(below[:, :, 1]).conj())
 
 
-def _decomposed(
-    joint: Joint, relative: Rotation, above: FloatArray, below: FloatArray
-) -> FloatArray:
+def _hip(above: FloatArray, below: FloatArray) -> ComplexArray:
+    """Heading that puts the thigh's x axis across the pelvis' y axis, as a complex weight."""
+    left, ahead = above[:, :, 1], below[:, :, 0]
+    across, forward = _level(left), _level(ahead)
+    level = np.maximum(np.abs(across) * np.abs(forward), 1e-9)
+    angle = np.arccos(np.clip(-left[:, 2] * ahead[:, 2] / level, -1.0, 1.0))
+    # A thigh that lies level has its x axis upright, and tells nothing.
+    return np.asarray(across * np.exp(-1j * angle) * forward.conj() * np.abs(forward))
+
+
+def _decomposed(joint: Joint, v: FloatArray, rate: FloatArray) -> FloatArray:
     """Turn about the proximal y axis, then about x, then about z: angles and their rates.
 
     With v the distal z axis in proximal axes, the first is atan2(v_x, v_z), the second
     asin(-v_y); the relative angular velocity W has the rates (W_y - v_y W.v) / (1 - v_y^2) and
     W.x', x' being the x axis after the first turn.
     """
-    v = relative.apply([0.0, 0.0, 1.0])
     first, second = np.arctan2(v[:, 0], v[:, 2]), np.arcsin(np.clip(-v[:, 1], -1.0, 1.0))
-    rate = relative.apply(below) - above
     along = (rate * v).sum(axis=1)
     level = np.maximum(1.0 - v[:, 1] ** 2, 1e-6)
     first_rate = (rate[:, 1] - v[:, 1] * along) / level

@@ -175,7 +175,7 @@ class OrientationSession:
         self._count += 1
 
     def _turn(self, both: FloatArray) -> tuple[FloatArray, FloatArray]:
-        gyro, acc = (np.ascontiguousarray(part) for part in np.split(both, 2, axis=1))
+        gyro, acc = both[:, :3].copy(), both[:, 3:].copy()
         found = self._vqf.updateBatch(gyro, acc)
         return found["quat6D"], gyro - found["bias"]
 

@@ -195,14 +195,15 @@ class LegFrames:
         measured
             Share of them that every required stream measured.
         bridged
-            Share that hold the last value before a gap. The rest is the repeated first frame.
+            Share that hold the last value before a gap, of those that came: the repeated first
+            frame before them is no gap.
         """
         there = min(length, self._next - self._x.oldest)
         flags = self._valid.get(self._next - there, there)[: self._required]
         whole = float(np.count_nonzero(flags.all(axis=0)))
         # After frames were passed over, what stands before them is made up as well.
-        made_up = length - whole if self._x.oldest else there - whole
-        return whole / length, made_up / length
+        came = length if self._x.oldest else there
+        return whole / length, (came - whole) / max(1, came)
 
     def available(self, length: int, max_bridged: float) -> BoolArray:
         """Say which optional channels are there, alive and measured well enough, (optional,)."""

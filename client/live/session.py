@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kinefed.client.live.degrade import Status
 from kinefed.client.live.drive import drive
 from kinefed.client.live.feed import SensorFeed
 from kinefed.client.live.outlets import Outlet
@@ -24,6 +27,8 @@ from kinefed.sensors.streaming import PATIENCE_S, State, follow
 _WATCH_S = 0.1
 # Calls whose duration is kept: some minutes.
 _KEPT = 60_000
+# For a receiver that is sent to from a task of its own: rosbridge.
+_FAREWELL_S = 0.1
 
 
 class Stopwatch:
@@ -66,12 +71,26 @@ class Stopwatch:
         return float(np.percentile(took, percent)) if len(took) else float("nan")
 
 
+class _Newest:
+    """Keeps the newest output of each leg, as one more outlet."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Output] = {}
+
+    def send(self, output: Output) -> None:
+        self.outputs[output.side] = output
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
 async def live(
     radio: Radio,
     worn: Sequence[Worn],
     feed: Stopwatch,
     state: State,
     outlets: Sequence[Outlet],
+    receivers: Sequence[Outlet] = (),
     *,
     seconds: float | None = None,
     log: Path | None = None,
@@ -90,6 +109,9 @@ async def live(
         Kept up to date: `SensorFeed` tells it what it heard.
     outlets
         Each is given each output.
+    receivers
+        As `outlets`; however the session ends, they are told before the sensors are let go, by a
+        last output of each leg, ``stopped`` and without torque.
     log
         New packet log of all that the engine was given: its replay gives the same outputs.
 
@@ -102,9 +124,11 @@ async def live(
     """
     hub, stop = Hub(radio, [each.sensor() for each in worn]), asyncio.Event()
     writer = contextlib.nullcontext() if log is None else LogWriter(log, worn)
+    newest = _Newest()
     with writer as file:
         keep = (lambda _record: None) if file is None else file.write
-        driving = asyncio.create_task(drive(hub, feed, outlets, on_record=keep, stop=stop))
+        every = (newest, *outlets, *receivers)
+        driving = asyncio.create_task(drive(hub, feed, every, on_record=keep, stop=stop))
 
         def fault() -> None:
             if driving.done():
@@ -114,14 +138,42 @@ async def live(
         try:
             async with hub:
                 began = True
-                await follow(hub, state, fault, seconds, watch, patience_s, _WATCH_S)
-                # Before the farewells: what the engine was not given is not logged either.
-                stop.set()
-                await driving
+                try:
+                    await follow(hub, state, fault, seconds, watch, patience_s, _WATCH_S)
+                    # Before the farewells: what the engine was not given is not logged either.
+                    stop.set()
+                    await driving
+                finally:
+                    await _ended(driving)
+                    await _tell_stop(newest.outputs.values(), receivers)
         finally:
-            driving.cancel()
-            await asyncio.gather(driving, return_exceptions=True)
+            await _ended(driving)
             if log is not None and not began:
                 # Nothing of it is worth keeping, and it would be in the way of another try.
                 log.unlink()
     watch(state)
+
+
+async def _ended(driving: asyncio.Task[int]) -> None:
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)
+
+
+async def _tell_stop(newest: Iterable[Output], receivers: Sequence[Outlet]) -> None:
+    """Send a last output of each leg: ``stopped``, without torque."""
+    for last in newest:
+        now_ns, none = time.monotonic_ns(), (math.nan,) * len(last.joints)
+        output = dataclasses.replace(
+            last,
+            time_ns=now_ns,
+            time_s=last.time_s + 1e-9 * (now_ns - last.time_ns),
+            torque_nm_per_kg=none,
+            torque_nm=None if last.torque_nm is None else none,
+            status=Status.STOPPED,
+            confidence=0.0,
+            age_s=math.inf,
+        )
+        for outlet in receivers:
+            outlet.send(output)
+    if receivers:
+        await asyncio.sleep(_FAREWELL_S)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
@@ -211,6 +212,79 @@ def test_tasks_are_learnt_and_told(kinefed: Run, home: Path, tmp_path: Path) -> 
     assert {row["task"] for row in rows} <= {"any", "squat", "walk_normal"}
     assert rows[0]["task"] == "any"
     assert sum(row["task"] == "squat" for row in rows) > 100
+
+
+def test_ros_and_lsl_are_told_of_the_end_too(kinefed: Run, home: Path) -> None:
+    from websockets.sync.server import ServerConnection, serve
+
+    from kinefed.sensors.lsl import Inlet
+
+    messages: list[dict[str, object]] = []
+    rows: list[np.ndarray] = []
+    done = threading.Event()
+
+    def keep(connection: ServerConnection) -> None:
+        messages.extend(json.loads(text) for text in connection)
+
+    def receive() -> None:
+        with Inlet("kinefed-torque-r", timeout_s=30.0) as inlet:
+            while not done.is_set():
+                if (timed := inlet.pull(0.2)) is not None:
+                    rows.extend(timed.samples.values)
+
+    with serve(keep, "127.0.0.1", 0) as server:
+        listening, pulling = (threading.Thread(target=t) for t in (server.serve_forever, receive))
+        listening.start()
+        pulling.start()
+        address = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        try:
+            result = kinefed(*worn(home), "--model", home / "thigh.safetensors", "--seconds", 3,
+                             "--mass-kg", 70, "--outlet", address, "--outlet", "lsl")  # fmt: skip
+        finally:
+            done.set()
+            pulling.join()
+            server.shutdown()
+            listening.join()
+    assert result.code == 0, result.err
+    states = [m["msg"] for m in messages if m["op"] == "publish"]
+    assert len(states) > 200
+    *_, before, _, state, whole = states
+    assert before["effort"]
+    assert (state["name"], state["effort"]) == ([], [])
+    assert json.loads(whole["data"])["status"] == "stopped"
+    assert len(rows) > 50
+    assert np.isfinite(rows[-2]).all()
+    assert np.isnan(rows[-1]).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a pseudo-terminal")
+def test_a_terminal_shows_sensors_and_torques_and_is_left_clean(home: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = [w for w in worn(home) if w != "--no-view"]
+    command = [Path(sys.executable).with_name("kinefed"), *words,
+               "--model", home / "thigh.safetensors", "--seconds", 3]  # fmt: skip
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50"}
+    with subprocess.Popen(list(map(str, command)), stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        # Linux ends a terminal without writers with an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 65_536):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    text = shown.decode()
+    # Tables of sensors and of torques, drawn over and over in place.
+    assert text.count("4 of 4 sensors connected") > 10
+    for word in ("shank.r", "rate (Hz)", "battery (%)", "hip.r", "N m/kg", "\x1b[32mok"):
+        assert word in text, word
+    last = text[text.rindex("sensors connected") :]
+    # It goes away at the end, with a line of what was in its place.
+    assert "\x1b[2K" in last
+    assert "% ok" in last
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")

@@ -10,7 +10,9 @@ import pytest
 from live_worlds import (
     KNEE,
     LEG,
+    NS,
     REFERENCE,
+    START_NS,
     arrivals,
     layouts,
     make_bundle,
@@ -124,6 +126,20 @@ def test_everything_lost_is_held_then_stopped_with_nothing_left() -> None:
         assert all(math.isnan(t) for t in output.torque_nm_per_kg)
         assert (output.confidence, output.age_s, output.model) == (0.0, math.inf, "")
     assert outputs[-1].silent == ("knee_flexion",)
+
+
+def test_a_required_sensor_that_sends_nothing_measured_gives_no_torque() -> None:
+    """As joint angles that have not settled: not even for the first frames of the window."""
+    recording = worn(2.0)
+    packets = [
+        replace(p, even=replace(p.even, valid=p.even.valid & (p.at_ns > START_NS + NS)))
+        for p in arrivals(recording)
+    ]
+    engine = LiveEngine(layouts(recording), {ANY: [make_bundle(recording, KNEE)]}, LIVE, None, {})
+    steps = stretches(play(engine, packets, 1.9))
+    assert [status for status, _, _ in steps] == [Status.STARTING, Status.OK]
+    # 20 frames of window, 16 of them measured.
+    assert steps[1][1] == pytest.approx(1.0 + 0.16, abs=0.025)
 
 
 def test_a_lost_optional_sensor_is_masked() -> None:
