@@ -25,15 +25,11 @@ from engines import memory_mb
 from kinefed.biomechanics.engine import Engine
 from kinefed.datasets import DatasetInfo, RecordingRef, write_dataset
 from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+from kinefed.simulations.cohort.outfit import SIDES, dress
 from kinefed.simulations.cohort.people import sample_people
-from kinefed.simulations.cohort.recording import (
-    dress,
-    joint_torques_nm,
-    record,
-    worn_emg,
-    worn_imus,
-)
+from kinefed.simulations.cohort.recording import joint_torques_nm, leg_effort, record
 from kinefed.simulations.cohort.tasks import TASKS
+from kinefed.simulations.cohort.worn import worn_emg, worn_imus
 from kinefed.simulations.workers import WorkerPool
 
 RATE_HZ = 100.0
@@ -85,6 +81,8 @@ def stages(task: str, minutes: float, repeats: int) -> dict[str, float]:
     ref = RecordingRef(person.subject.id, "s01", task, 1)
     recording = record(engine, outfit, motion, ref, person.generator(task))
 
+    limbs = {side: leg_effort(dynamics, motion, tau, side) for side in SIDES}
+
     def write() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_dataset(
@@ -97,7 +95,7 @@ def stages(task: str, minutes: float, repeats: int) -> dict[str, float]:
             engine.inverse(motion.q, motion.qd, motion.qdd), motion
         ),
         "muscles_and_envelopes": lambda: worn_emg(
-            outfit, dynamics, motion, tau, person.generator(task)
+            outfit, limbs, motion.rate_hz, person.generator(task)
         ),
         "imus": lambda: worn_imus(outfit, dynamics, motion.rate_hz, person.generator(task)),
         "writing": write,

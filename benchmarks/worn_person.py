@@ -40,9 +40,10 @@ from kinefed.sensors.virtual.air import Pace
 from kinefed.sensors.virtual.person import default_worn, virtual_person
 from kinefed.sensors.virtual.wearing import wear
 from kinefed.signals import LegSeries, LegSpec, Windows, leg_series, leg_sums
+from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
-from kinefed.simulations.cohort.recording import dress, record
+from kinefed.simulations.cohort.recording import record
 from kinefed.simulations.cohort.tasks import task
 
 # That of the sensors: what is resampled would be another signal. Movements are made at twice that.

@@ -41,6 +41,7 @@ def static_optimisation(
     low: FloatArray | float = LOWEST_ACTIVATION,
     high: FloatArray | float = 1.0,
     slack_nm: float = 1.0,
+    start: FloatArray | None = None,
 ) -> FloatArray:
     """Find the activations of every frame.
 
@@ -55,6 +56,8 @@ def static_optimisation(
     slack_nm
         e: the torque error that costs as much as one full activation. At 1 N m the error of an
         ordinary frame is some 0.01 N m. Below 0.1 N m rounding shows in the activations.
+    start
+        (frames, muscles): the answer to a problem that differs in its bounds alone, to begin from.
 
     Returns
     -------
@@ -89,15 +92,21 @@ def static_optimisation(
         )
 
     # Neighbouring frames are alike: what some of them come to is where the rest begin.
-    some = block(slice(0, frames, _STRIDE))
-    # Without bounds the answer is at hand; at l = 0 all muscles are clipped and Newton knows
-    # nothing.
-    found = _solve(some, some.direction(None, some.b))
+    if start is None:
+        some = block(slice(0, frames, _STRIDE))
+        # Without bounds the answer is at hand; at l = 0 all muscles are clipped and Newton knows
+        # nothing.
+        found = _solve(some, some.direction(None, some.b))
     activation = np.empty((frames, muscles))
     for begin in range(0, frames, _BLOCK):
         part = slice(begin, min(begin + _BLOCK, frames))
         rest = block(part)
-        dual = _solve(rest, _between(found, part))
+        if start is None:
+            near = _between(found, part)
+        else:
+            # s = e^2 l
+            near = (rest.b - np.einsum("jmf,fm->jf", rest.a, start[part])) / rest.e2
+        dual = _solve(rest, near)
         activation[part] = np.clip(rest.back(dual), rest.low, rest.high).T
     return activation
 

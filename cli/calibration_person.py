@@ -12,10 +12,11 @@ from kinefed.biomechanics import COORDINATES, Engine
 from kinefed.datasets.types import FloatArray, Recording, RecordingRef, Stream
 from kinefed.sensors.worn import Worn
 from kinefed.simulations.cohort.curves import derivatives, smoothstep
+from kinefed.simulations.cohort.outfit import Outfit, dress
 from kinefed.simulations.cohort.people import VirtualPerson, sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
-from kinefed.simulations.cohort.recording import Outfit, dress, worn_imus
 from kinefed.simulations.cohort.tasks import task
+from kinefed.simulations.cohort.worn import worn_imus
 
 _RATE_HZ = 100.0
 # From one phase to the next.

@@ -218,7 +218,7 @@ def simulate(
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="New dataset folder.")],
     people: Annotated[int, typer.Option(help="How many virtual people.")] = 20,
     tasks: Annotated[
-        str | None, typer.Option(help="Tasks, comma-separated.", show_default="all")
+        str | None, typer.Option(help="Tasks, comma-separated.", show_default="all of the legs")
     ] = None,
     takes: Annotated[int, typer.Option(help="Recordings of each task.")] = 1,
     minutes: Annotated[float, typer.Option(help="Length of each recording.")] = 1.0,
@@ -231,6 +231,7 @@ def simulate(
     raw_emg: Annotated[
         bool, typer.Option("--raw-emg", help="Raw EMG at 1 kHz instead of envelopes.")
     ] = False,
+    insoles: Annotated[bool, typer.Option("--insoles", help="Pressure insoles as well.")] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
     ] = None,
@@ -252,6 +253,7 @@ def simulate(
         seed=seed,
         rate_hz=rate,
         raw_emg=raw_emg,
+        insoles=insoles,
         **{name: value for name, value in chosen.items() if value},
     )
     with only_json(json), Bars() as bars, WorkerPool(processes or available_cores()) as pool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kinefed.cli.output import JsonFlag, emit, figure, note, only_json, show_table
+from kinefed.cli.sensor_align import align
 from kinefed.cli.sensor_calibrate import calibrate
 from kinefed.cli.sensor_kept import differences, from_log, measured, written
 from kinefed.cli.sensor_source import (
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 FAILED = 4
 BAD_DATA = 3
 app = typer.Typer(
-    help="Worn sensors: find, check, calibrate, record, replay.", no_args_is_help=True
+    help="Worn sensors: find, check, align, calibrate, record, replay.", no_args_is_help=True
 )
+app.command("align")(align)
 app.command("calibrate")(calibrate)
 
 PersonOption = Annotated[str, typer.Option("--person", help="Who wears them: a letter or number.")]

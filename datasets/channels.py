@@ -112,6 +112,11 @@ def _kinds() -> dict[str, Kind]:
         Kind("marker", "m", frozenset(), XYZ, limit=50.0, suspect="mm", may_be_nan=True),
         Kind("force", "N", frozenset({"load_cell", "hand_grip"}), limit=2e4),
         Kind("insole", "Pa", frozenset(), limit=5e6),
+        Kind("insole_force", "N", frozenset({"foot"}), limit=2e4),
+        # From the ankle, along the foot and to the person's right; unknown while nothing presses.
+        Kind(
+            "insole_cop", "m", frozenset({"foot"}), WALK, limit=0.5, suspect="mm", may_be_nan=True
+        ),
         Kind("valid", "1", frozenset(), limit=1.0),
     )
     return {kind.name: kind for kind in table}

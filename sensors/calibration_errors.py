@@ -15,6 +15,7 @@ class CalibrationReason(enum.StrEnum):
     TOO_SMALL = "too_small"
     NOT_PLANAR = "not_planar"
     WRONG_WAY = "wrong_way"
+    NOT_ALIKE = "not_alike"
     MISPLACED = "misplaced"
     BAD_FILE = "bad_file"
 

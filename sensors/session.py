@@ -80,7 +80,7 @@ class Session:
             self._decoders[worn.name] = driver.make_decoder()
             self.health[worn.name] = Health()
             for spec in driver.streams:
-                self._timelines[worn.name, spec.name] = Timeline(spec)
+                self._timelines[worn.name, spec.name] = Timeline(spec, round(1e6 * worn.delay_ms))
 
     def take(self, record: Record) -> list[Heard]:
         """Take the next record, in order of arrival."""

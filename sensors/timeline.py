@@ -57,9 +57,12 @@ class Timeline:
     ----------
     spec
         The stream.
+    delay_ns
+        Known delay of the sensor, taken off.
     """
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, delay_ns: int = 0) -> None:
+        self._delay_ns = delay_ns
         self._rate_hz = spec.rate_hz
         self._fit = ClockFit(CRYSTAL_SKEW if spec.clocked else RATE_SKEW)
         self._ascending = Ascending()
@@ -77,4 +80,4 @@ class Timeline:
             line = self._fit.line
             assert line is not None
             host = line.host_ns(device)
-        return Timed(samples, self._ascending(host))
+        return Timed(samples, self._ascending(host - self._delay_ns))

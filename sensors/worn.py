@@ -19,6 +19,9 @@ COUNT_V = 1e-6
 """Volts that a count of unscaled EMG is written as: it has to have a unit, and only its ratio to
 the wearer's reference is used."""
 
+MOST_DELAY_MS = 1000.0
+"""No sensor is further behind another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Worn:
@@ -37,6 +40,9 @@ class Worn:
     electrodes
         Number of the electrode to its muscle and side, for example ``{3: "soleus.r"}``; others
         are not recorded.
+    delay_ms
+        How late its samples are beside those of the other sensors, which is taken off their times;
+        `kinefed.sensors.together` finds it.
     """
 
     name: str
@@ -45,9 +51,17 @@ class Worn:
     address: str | None = None
     place: str | None = None
     electrodes: Mapping[int, str] = field(default_factory=dict)
+    delay_ms: float = 0.0
 
     def __post_init__(self) -> None:
         check_name(self.name, "sensor")
+        if not abs(self.delay_ms) <= MOST_DELAY_MS:
+            raise UsageError(
+                UsageReason.BAD_ARGUMENT,
+                f"a delay of {self.delay_ms} ms",
+                where=f"sensor {self.name}",
+                next_step=f"Give at most {MOST_DELAY_MS:g}; 'kinefed sensors align' finds it",
+            )
         # Unknown sites are found before anybody has put a sensor on.
         for spec in self.driver().streams:
             self.columns(spec)
@@ -110,6 +124,7 @@ class Worn:
             "address": self.address,
             "place": self.place,
             "electrodes": {str(slot): where for slot, where in self.electrodes.items()},
+            "delay_ms": self.delay_ms,
         }
 
     @classmethod
@@ -129,7 +144,11 @@ class Worn:
                 None if data[k] is None else str(data[k]) for k in ("address", "place")
             )
             name, driver_id = str(data["name"]), str(data["driver_id"])
-            return cls(name, driver_id, dict(data["settings"]), address, place, electrodes)
+            # Logs that were written before sensors had one have none.
+            delay_ms = float(data.get("delay_ms", 0.0))
+            return cls(
+                name, driver_id, dict(data["settings"]), address, place, electrodes, delay_ms
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 DataReason.BAD_FORMAT, f"it describes no sensor: {error!r}", where=where

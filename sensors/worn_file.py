@@ -105,6 +105,8 @@ def write_worn(path: str | Path, worn: Sequence[Worn]) -> Path:
             lines.append(f"address = {_value(each.address)}")
         if each.place is not None:
             lines.append(f"place = {_value(each.place)}")
+        if each.delay_ms:
+            lines.append(f"delay_ms = {_value(each.delay_ms)}")
         if each.settings:
             pairs = (f"{name} = {_value(value)}" for name, value in each.settings.items())
             lines.append(f"settings = {{ {', '.join(pairs)} }}")
@@ -119,6 +121,7 @@ def _sensor(table: Table, folder: Path) -> Worn:
     name, driver = table.text("name"), table.text("driver")
     address, place = (table.text(key, "") or None for key in ("address", "place"))
     settings, electrodes = table.values("settings"), table.values("electrodes")
+    delay_ms = table.number("delay_ms", 0.0)
     table.end()
     for slot, muscle in electrodes.items():
         if not (slot.isascii() and slot.isdigit()) or not isinstance(muscle, str):
@@ -127,7 +130,7 @@ def _sensor(table: Table, folder: Path) -> Worn:
     if driver.endswith(".toml"):
         driver = str(folder / driver)
     try:
-        return Worn(name, driver, settings, address, place, slots)
+        return Worn(name, driver, settings, address, place, slots, delay_ms)
     except KinefedError as error:
         raise DataError(
             DataReason.BAD_FORMAT,

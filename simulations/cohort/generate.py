@@ -26,9 +26,12 @@ from kinefed.datasets import (
     write_dataset,
 )
 from kinefed.datasets.join import join_datasets
+from kinefed.simulations.cohort.arm import ARM_TASKS
+from kinefed.simulations.cohort.outfit import dress, dress_arm
 from kinefed.simulations.cohort.people import PATTERNS, VirtualPerson, sample_people
-from kinefed.simulations.cohort.recording import RAW_EMG_HZ, dress, record
+from kinefed.simulations.cohort.recording import record, record_arm
 from kinefed.simulations.cohort.tasks import TASKS
+from kinefed.simulations.cohort.worn import RAW_EMG_HZ
 from kinefed.simulations.workers import WorkerPool
 
 SESSION = "s01"
@@ -46,7 +49,7 @@ class CohortConfig:
     people
         How many.
     tasks
-        Names of `TASKS`.
+        Names of `TASKS` and `ARM_TASKS`.
     takes
         Recordings of each task.
     minutes
@@ -59,6 +62,8 @@ class CohortConfig:
         Of everything but raw EMG.
     raw_emg
         Raw EMG at 1000 Hz instead of envelopes.
+    insoles
+        Pressure insoles as well.
     """
 
     people: int = 20
@@ -69,6 +74,7 @@ class CohortConfig:
     patterns: tuple[str, ...] = ("healthy",)
     rate_hz: float = 100.0
     raw_emg: bool = False
+    insoles: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.people <= 10_000:
@@ -87,7 +93,7 @@ class CohortConfig:
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise _usage(f"tasks {', '.join(self.tasks) or '(none)'}", "Name each once")
         for kind, names, known in (
-            ("task", self.tasks, tuple(TASKS)),
+            ("task", self.tasks, (*TASKS, *ARM_TASKS)),
             ("pattern", self.patterns, PATTERNS),
         ):
             for name in names:
@@ -177,14 +183,23 @@ def generate_person(config: CohortConfig, number: int, folder: Path) -> None:
     person = _people(config)[number]
     body = person.rigid_body()
     engine = Engine(body)
-    outfit = dress(body, config.rate_hz, (config.seed, number), 0)
+    seed = (config.seed, number)
+    outfit = dress(body, config.rate_hz, seed, 0)
+    sleeve = dress_arm(person.body, config.rate_hz, seed, 0)
 
     def recordings() -> Iterator[Recording]:
         for task, take in product(config.tasks, range(config.takes)):
             rng = person.generator(task, take)
-            motion = TASKS[task].generate(person, rng, 60.0 * config.minutes, config.rate_hz)
             ref = RecordingRef(person.subject.id, SESSION, task, take + 1)
-            yield record(engine, outfit, motion, ref, rng, raw_emg=config.raw_emg)
+            asked = person, rng, 60.0 * config.minutes, config.rate_hz
+            if task in ARM_TASKS:
+                bent = ARM_TASKS[task].generate(*asked)
+                yield record_arm(sleeve, bent, ref, rng, raw_emg=config.raw_emg)
+                continue
+            motion = TASKS[task].generate(*asked)
+            yield record(
+                engine, outfit, motion, ref, rng, raw_emg=config.raw_emg, insoles=config.insoles
+            )
 
     try:
         write_dataset(folder, DatasetInfo("part"), [person.subject], recordings())

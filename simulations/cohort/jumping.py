@@ -90,17 +90,37 @@ class JumpPlan:
         return smoothstep((away.min(axis=1, initial=np.inf) - _CLOSE_S) / _FADE_S)
 
 
-def solve(plan: JumpPlan, body: SagittalBody, passes: int) -> tuple[Pose, Places]:
-    """Pose and hips, (frames,), of a movement that needs the planned forces."""
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A movement that needs the planned forces.
+
+    Attributes
+    ----------
+    pose, hip
+        (frames,).
+    ahead, leaning
+        (frames,): where the centre of mass is, and how the trunk leans, beyond what the plan has.
+    """
+
+    pose: Pose
+    hip: Places
+    ahead: FloatArray
+    leaning: FloatArray
+
+
+def solve(plan: JumpPlan, body: SagittalBody, passes: int, known: Solved | None = None) -> Solved:
+    """Find the movement that needs the planned forces, from that of a similar plan if known."""
     up = plan.height - plan.ground.imag
     ground = plan.grounded
     steady, none = plan.steady(), np.zeros_like(up)
     # The less the feet bear the less may be amiss: lightly they stand on a small part of the sole.
     load = body.mass_kg * GRAVITY * plan.force * np.minimum(plan.force, 1.0)
     allowed = np.hypot(_PRESSURE_M * load, _NOTHING_NM)
-    x = sway(plan.force, up, plan.pressure, none, body.mass_kg, plan.step_s)
-    lean = plan.lean
+    first = sway(plan.force, up, plan.pressure, none, body.mass_kg, plan.step_s)
+    x, lean = first, plan.lean
     hip = x + 1j * (plan.height - _HIP_DOWN_M)
+    if known is not None:
+        x, lean, hip = first + known.ahead, plan.lean + known.leaning, known.hip
     for turn in range(passes):
         pose, hip = _bent(plan, body, ground, x + 1j * plan.height, lean, hip, 2 if turn else 5)
         parts = body.parts(pose)
@@ -113,7 +133,7 @@ def solve(plan: JumpPlan, body: SagittalBody, passes: int) -> tuple[Pose, Places
         meant = steady * (moment - more)
         x = sway(plan.force, up, plan.pressure, meant, body.mass_kg, plan.step_s)
         lean = lean + balance(inertia, moment - meant, allowed, lean - plan.lean, plan.step_s)
-    return pose, hip
+    return Solved(pose, hip, x - first, lean - plan.lean)
 
 
 def _bent(

@@ -44,6 +44,11 @@ _MOMENTS = {
 }
 
 
+# Second differences over 10 ms: 0.5 N m/kg at 3 Hz, twice a stride's second harmonic; and a quarter
+# of the weight at the rate of steps with a third of that at twice the rate.
+_MOMENT_BEND, _LOAD_BEND = 0.018, 0.008
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a style is fitted to.
@@ -193,6 +198,10 @@ def misfit(
     right = slice(COORDINATES.index("hip_flexion_r"), COORDINATES.index("ankle_dorsiflexion_r") + 1)
     jumps = np.abs(np.diff(stride.torque[:, right], axis=0)) - np.array([0.1, 0.12, 0.1, 0.2])
     parts.append(np.maximum(jumps, 0.0).ravel() / 0.08)
+    # Published moments and forces have few bends; what ripples between its peaks is no person's.
+    smooth = np.column_stack([seen.moment[name] for name in _MOMENTS.values()])
+    parts.append(_bends(smooth, _MOMENT_BEND))
+    parts.append(_bends(load.sum(axis=1, keepdims=True), _LOAD_BEND))
     parts.append(np.maximum(6.0 - seen.angle["knee_flexion_r"], 0.0)[::2])
     air = motion.force[:, 0, 2] <= 0.0
     wanted = np.full(frames, 0.012)
@@ -204,6 +213,12 @@ def misfit(
     parts.append(10.0 * (motion.faults[::2] != 0))
     outside = np.array([beyond(band, seen) for band in target.bands])
     return np.concatenate([soften(np.concatenate(parts)), soften(outside, limit=8.0)])
+
+
+def _bends(values: FloatArray, most: float) -> FloatArray:
+    """Second differences beyond what those of published curves are, over half of that."""
+    bend = np.abs(np.diff(values, n=2, axis=0)) * (_RATE_HZ / 100.0) ** 2
+    return np.maximum(bend - most, 0.0).ravel() / (0.5 * most)
 
 
 def beyond(band: Band, seen: Repetition) -> float:

@@ -61,6 +61,8 @@ class Motion:
         (frames, 2): moment about the vertical at that point.
     seat_force, seat_point
         (frames, 3): force of the seat and where it acts; zero without a seat.
+    seat_free_moment
+        (frames,): moment about the vertical at that point.
     faults
         (frames,): bits of `Fault`; zero where all is well.
     task
@@ -80,6 +82,7 @@ class Motion:
     free_moment: FloatArray
     seat_force: FloatArray
     seat_point: FloatArray
+    seat_free_moment: FloatArray
     faults: NDArray[np.uint8]
     task: NDArray[np.int16]
     tasks: tuple[str, ...]
@@ -150,6 +153,7 @@ def realise(
         contacts.free_moment[keep, :2],
         (contacts.force[:, 2] if seat else nothing)[keep],
         (contacts.point[:, 2] if seat else nothing)[keep],
+        (contacts.free_moment[:, 2] if seat else nothing[:, 0])[keep],
         found[keep],
         labels.task[keep],
         labels.tasks,

@@ -22,7 +22,7 @@ from kinefed.datasets.types import FloatArray
 _LONGEST_FIBRE = 1.4
 # Hip flexion and adduction, knee flexion, ankle dorsiflexion: sitting low, crouching, striding
 # forwards and backwards, legs apart and crossed, on tiptoe, and the heel pulled up.
-_POSTURES_DEG = (
+_LEG_POSTURES_DEG = (
     (110.0, 0.0, 110.0, 20.0),
     (100.0, 0.0, 110.0, 35.0),
     (35.0, 0.0, 5.0, 0.0),
@@ -31,6 +31,15 @@ _POSTURES_DEG = (
     (0.0, 15.0, 0.0, 0.0),
     (0.0, 0.0, 20.0, -40.0),
     (0.0, 0.0, 60.0, 0.0),
+)
+# Elbow and wrist flexion: hanging, bent all the way, and the wrist bent to either side.
+_ARM_POSTURES_DEG = (
+    (0.0, 0.0),
+    (130.0, 0.0),
+    (90.0, -60.0),
+    (90.0, 60.0),
+    (0.0, -60.0),
+    (0.0, 60.0),
 )
 
 
@@ -130,11 +139,12 @@ def limber(muscles: MuscleSet, hidden: HiddenMuscles) -> HiddenMuscles:
     Parameters
     ----------
     muscles
-        Of a leg.
+        Of a leg or of an arm.
     hidden
         As drawn.
     """
-    postures = np.deg2rad(_POSTURES_DEG)
+    arm = "elbow_flexion" in muscles.coordinates
+    postures = np.deg2rad(_ARM_POSTURES_DEG if arm else _LEG_POSTURES_DEG)
     own = hidden.apply(muscles.hill)
     lengths, velocities, _ = muscles.evaluate(postures, np.zeros_like(postures))
     longest = capacity(lengths, velocities, own).fibre_length.max(axis=0)
@@ -205,7 +215,7 @@ def drive(
     activation = static_optimisation(per_activation, wanted)
     if hidden.co_contraction > 0.0:
         floor = antagonist_floor(per_activation, wanted, activation, hidden.co_contraction)
-        activation = static_optimisation(per_activation, wanted, low=floor)
+        activation = static_optimisation(per_activation, wanted, low=floor, start=activation)
     residual = wanted - np.einsum("fcm,fm->fc", per_activation, activation)
     excitation = excite(unshape(activation, hidden.a_shape), rate_hz)
     return Drive(activation, shift(excitation, rate_hz, -hidden.delay_s), residual)

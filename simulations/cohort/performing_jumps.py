@@ -29,7 +29,7 @@ _FINE_HZ = 500.0
 # Standing before the recording and before the first jump, and time for the last jump to end.
 _BEFORE_S, _FIRST_S, _AFTER_S = 0.5, 0.5, 4.0
 # Passes of the solution before the heights of the hips are corrected, and after it.
-_FIRST_PASSES, _PASSES = 5, 25
+_FIRST_PASSES, _PASSES = 2, 25
 # No jump takes less, so there are enough of them.
 _SHORTEST_S = 1.5
 # In flight, accelerations are those of a free body; they may differ from those of the movement as
@@ -165,11 +165,12 @@ def _perform(
     body = SagittalBody(person.rigid_body(), LegGeometry.of(person.body))
     plan, starts, ends = plan_jumps(t, leaps, _FIRST_S, height_m, body)
     # How the trunk comes to lean is known only then, and how high the hips are depends on it.
-    pose, hip = solve(plan, body, _FIRST_PASSES)
-    leaps = _as_seen(leaps, plan, pose, hip + body.com(pose), body.leg.ball)
+    found = solve(plan, body, _FIRST_PASSES)
+    com = found.hip + body.com(found.pose)
+    leaps = _as_seen(leaps, plan, found.pose, com, body.leg.ball)
     plan, starts, ends = plan_jumps(t, leaps, _FIRST_S, height_m, body)
-    pose, hip = solve(plan, body, _PASSES)
-    q = body.coordinates(pose, hip)
+    found = solve(plan, body, _PASSES, found)
+    q = body.coordinates(found.pose, found.hip)
     qd, qdd = derivatives(q, fine_hz)
     keep = slice(before * finer, (before + frames) * finer, finer)
     turn = np.searchsorted(starts, t[keep], side="right") - 1
@@ -237,6 +238,7 @@ def _finish(
         contacts.free_moment,
         nothing,
         nothing,
+        nothing[:, 0],
         found,
         labels.task,
         labels.tasks,

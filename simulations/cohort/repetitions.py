@@ -88,7 +88,8 @@ def torques(engine: Engine, motion: Motion | ArmMotion) -> Torques:
             Wrench(side, motion.force[:, i], motion.cop[:, i], motion.free_moment[:, i])
             for i, side in enumerate("rl")
         ]
-        wrenches.append(Wrench("pelvis", motion.seat_force, motion.seat_point))
+        seat = motion.seat_force, motion.seat_point, motion.seat_free_moment
+        wrenches.append(Wrench("pelvis", *seat))
     found = torques_of(dynamics, wrenches, engine.body.params.mass_kg)
     sos = low_pass_sos("low_pass", MOMENT_CUTOFF_HZ, 2, motion.rate_hz)
     return replace(found, labels=forward_backward(sos, found.labels, "low_pass"))

@@ -156,9 +156,9 @@ def plan_chair(
     """Plan of standing up and sitting down, alternating; `standing` as in `plan_squat`."""
     t = time_s
     hip_x, hip_z = posture.hips(leg)
-    upright = leg.ankle_height + np.sqrt(
-        leg.thigh**2 + leg.shank**2 + 2.0 * leg.thigh * leg.shank * np.cos(STANDING_KNEE)
-    )
+    # The hips stand above the centre of pressure, in front of the ankles.
+    reach2 = leg.thigh**2 + leg.shank**2 + 2.0 * leg.thigh * leg.shank * np.cos(STANDING_KNEE)
+    upright = leg.ankle_height + np.sqrt(reach2 - (leg.ball * standing) ** 2)
     # Sitting down is standing up backwards.
     first, last = chair.start, chair.end
     bent = chair.off + np.where(chair.up, _BENT_S, -_BENT_S)

@@ -80,7 +80,9 @@ def measure_person(
     engine = Engine(who.rigid_body() if isinstance(motion, Motion) else motion.arm)
     found = repetitions(task, motion, torques(engine, motion), who.body.mass_kg)
     values = {name: _mean([QUANTITIES[name].of(rep) for rep in found]) for name in names}
-    return Sample(task, person, values, len(found), len(motion.q), faults)
+    # A day is made of the repetitions of other tasks.
+    count = len(found) if names else len(np.unique(motion.stride[motion.stride >= 0]))
+    return Sample(task, person, values, count, len(motion.q), faults)
 
 
 def _mean(values: Sequence[float]) -> float:

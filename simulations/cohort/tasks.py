@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kinefed.datasets.errors import UsageError, UsageReason
-from kinefed.simulations.cohort import performing, performing_jumps
+from kinefed.simulations.cohort import daily, performing, performing_jumps
 from kinefed.simulations.cohort.motion import Motion
 from kinefed.simulations.cohort.people import VirtualPerson
 
@@ -91,6 +91,7 @@ _ALL = (
     Task("walk_slow", "walking on level ground slowly", performing.walk),
     Task("walk_fast", "walking on level ground fast", performing.walk),
     Task("walk_turns", "walking with changes of pace, stops and starts", performing.walk_changing),
+    Task("daily", "walking, stopping to squat or to sit for a while, walking on", daily.daily),
     Task("stair_ascent", "walking up stairs, a step a tread", performing.walk),
     Task("stair_descent", "walking down stairs, a step a tread", performing.walk),
     Task("ramp_ascent", "walking up an incline of 8 degrees", performing.walk),

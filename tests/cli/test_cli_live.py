@@ -31,9 +31,9 @@ from kinefed.sensors.orientation import imus_of
 from kinefed.sensors.worn import Worn
 from kinefed.sensors.worn_file import write_worn
 from kinefed.signals import LegSpec
+from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
-from kinefed.simulations.cohort.recording import dress
 
 pytest.importorskip("bumble")
 PLACES = ("pelvis", "thigh.r", "shank.r", "foot.r")

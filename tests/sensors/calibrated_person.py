@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from kinefed.cli.calibration_person import perform
 from kinefed.sensors.orientation import imus_of
+from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
-from kinefed.simulations.cohort.recording import dress
 
 WIRED = LinkConfig(loss=0.0, skew_ppm=0.0, offset_s=0.0)
 

@@ -10,8 +10,9 @@ from kinefed.biomechanics import Engine
 from kinefed.datasets.errors import UsageError
 from kinefed.datasets.types import RecordingRef
 from kinefed.sensors.quality import Fault, QualityMonitor
+from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import sample_people
-from kinefed.simulations.cohort.recording import dress, record
+from kinefed.simulations.cohort.recording import record
 from kinefed.simulations.cohort.tasks import task
 
 PEOPLE = range(3)

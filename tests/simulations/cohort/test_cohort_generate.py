@@ -21,9 +21,10 @@ from kinefed.datasets import (
 )
 from kinefed.simulations.cohort import generate
 from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort, generate_person
+from kinefed.simulations.cohort.outfit import SIDES, dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
-from kinefed.simulations.cohort.recording import SIDES, dress, joint_torques_nm, record
+from kinefed.simulations.cohort.recording import joint_torques_nm, record
 from kinefed.simulations.cohort.tasks import TASKS
 from kinefed.simulations.workers import InlinePool, WorkerPool
 
@@ -175,3 +176,43 @@ def test_a_full_disk_is_named_and_leaves_no_half_person(tmp_path, monkeypatch):
         generate_person(CONFIG, 0, tmp_path / "people" / "V001")
     assert caught.value.exit_code == 4
     assert not (tmp_path / "people" / "V001").exists()
+
+
+def test_an_arm_is_recorded_with_its_own_sensors(tmp_path):
+    config = CohortConfig(people=1, tasks=("elbow", "elbow_load", "wrist"), minutes=0.2, seed=3)
+    with WorkerPool(1) as pool:
+        dataset = generate_cohort(config, tmp_path / "arms", pool)
+    assert not check_dataset(dataset.path)
+    made = {ref.task: dataset.load(ref) for ref in dataset.refs}
+    curl = made["elbow_load"]
+    angle = curl.find("angle.elbow_flexion.r").column("angle.elbow_flexion.r")
+    moment = curl.find("torque.elbow.r").column("torque.elbow.r")
+    # Gravity is held by flexion, most with the forearm level; extension is positive.
+    assert moment[np.abs(angle - 0.5 * np.pi) < 0.2].mean() < 2.0 * moment[angle < 0.4].mean() < 0.0
+    free = made["elbow"].find("torque.elbow.r").column("torque.elbow.r")
+    assert moment.min() < 2.0 * free.min()
+    emg = {task: each.streams["emg"] for task, each in made.items()}
+    name = "envelope.biceps_brachii.r"
+    assert emg["elbow_load"].column(name).mean() > 3.0 * emg["elbow"].column(name).mean()
+    wrist = emg["wrist"].column("envelope.wrist_extensors.r")
+    assert wrist.max() > 2.0 * emg["elbow"].column("envelope.wrist_extensors.r").max()
+    assert {"imu_upper_arm_r", "imu_forearm_r", "imu_hand_r"} <= set(curl.streams)
+    assert len(curl.trials) >= 3
+
+
+def test_insoles_show_the_force_under_the_foot_and_where_it_is(walk):
+    recording = recording_of(walk, insoles=True)
+    insole, grf = recording.streams["insole"], recording.streams["grf"]
+    for side in SIDES:
+        force = insole.column(f"insole_force.foot.{side}")
+        true = grf.column(f"grf.foot.{side}.vertical")
+        assert np.corrcoef(force, true)[0, 1] > 0.99
+        ahead = insole.column(f"insole_cop.foot.{side}.anterior")
+        assert (np.isnan(ahead) == (force == 0.0)).all()
+        # From heel to toe in each stance.
+        assert np.nanmin(ahead) < -0.02
+        assert np.nanmax(ahead) > 0.12
+    without = recording_of(walk)
+    assert "insole" not in without.streams
+    for name, stream in without.streams.items():
+        np.testing.assert_array_equal(stream.data, recording.streams[name].data)

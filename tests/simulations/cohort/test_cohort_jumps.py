@@ -15,8 +15,9 @@ from kinefed.simulations.cohort.jumping_body import Pose, SagittalBody
 from kinefed.simulations.cohort.jumping_ground import Boxes
 from kinefed.simulations.cohort.kinematics import LegGeometry
 from kinefed.simulations.cohort.measures import QUANTITIES
+from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import PATTERNS, sample_people
-from kinefed.simulations.cohort.recording import dress, record
+from kinefed.simulations.cohort.recording import record
 from kinefed.simulations.cohort.repetitions import repetitions, torques
 from kinefed.simulations.cohort.tasks import TASKS
 
