@@ -44,6 +44,8 @@ WORN = (
     *(Worn(place, "movella-dot", place=place) for place in PLACES),
     Worn("calf", "myo", electrodes={1: "tibialis_anterior.r", 4: "soleus.r"}),
 )
+# The clock fit is judged after this.
+SETTLED_S = 10.0
 REF = RecordingRef("soak", "s01", "swing", 1)
 
 
@@ -61,7 +63,8 @@ async def emulate() -> None:
             else:
                 sent = {name: p.sent for name, p in person.peripherals.items()}
                 full = {name: sum(p.dropped.values()) for name, p in person.peripherals.items()}
-                print(json.dumps({"sent": sent, "full": full}), flush=True)
+                cut = {name: p.cut_off for name, p in person.peripherals.items()}
+                print(json.dumps({"sent": sent, "full": full, "cut": cut}), flush=True)
                 return
 
 
@@ -154,9 +157,12 @@ def links(
     for gap in recording.gaps:
         gaps[gap.stream.rpartition("-")[0]] += 1
     injected = {name: sum(d["name"] == name for d in drops) for name in sent}
+    cut = sum(counts["cut"].values())
     return {
         "packets_sent": sum(sent.values()),
-        "packets_lost": sum(sent.values()) - sum(got.values()),
+        # Those that were in the air when a connection was broken are part of the drop.
+        "packets_cut_off": cut,
+        "packets_lost": sum(sent.values()) - sum(got.values()) - cut,
         "queue_full": sum(counts["full"].values()),
         "refused": sum(health.refused for health in session.health.values()),
         "notice_ms": spread([1000 * s for s in noticed]),
@@ -196,7 +202,7 @@ async def clock(seconds: float) -> dict[str, Any]:
                 placed.append(heard.item.host_ns / NS)
                 arrival.append(samples.arrival_ns / NS)
     t, p, a = (np.concatenate(x) for x in (true, placed, arrival))
-    late = t > t[0] + 10.0
+    late = t > t[0] + SETTLED_S
     return {
         "seconds": seconds,
         "error_ms": float(1000 * np.mean(p[late] - t[late])),
@@ -213,6 +219,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--emulate", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.clock_seconds < 2.0 * SETTLED_S:
+        parser.error(f"--clock-seconds has to be {2 * SETTLED_S:.0f} or more")
     if given.emulate:
         asyncio.run(emulate())
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -57,6 +57,13 @@ def live(
         typer.Option("--mass-kg", min=1.0, help="Body mass: torque in N m.", show_default=False),
     ] = None,
     rate_hz: Annotated[float, typer.Option("--rate-hz", min=1.0, help="Outputs a second.")] = 100.0,
+    stateful: Annotated[
+        bool,
+        typer.Option(
+            "--stateful",
+            help="Run recurrent networks frame by frame: less work, other estimates.",
+        ),
+    ] = False,
     outlet: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,6 +88,7 @@ def live(
     from kinefed.client.live import ANY, ConstantTask, LiveConfig
     from kinefed.client.live.session import Stopwatch
     from kinefed.datasets.errors import UsageError, UsageReason
+    from kinefed.models.export import Form
     from kinefed.sensors.calibration import Calibration
 
     if mass_kg is None and any(_address(word)[0] == "ws" for word in outlet or ()):
@@ -90,8 +98,11 @@ def live(
             where="--outlet",
             next_step="Give --mass-kg as well",
         )
+    if view:
+        note("loading models")
     source = Source(worn, simulate, recording, adapter, find_s)
-    config = LiveConfig(rate_hz=rate_hz, mass_kg=mass_kg)
+    form = Form.STATEFUL if stateful else Form.WINDOW
+    config = LiveConfig(rate_hz=rate_hz, mass_kg=mass_kg, form=form)
     models = _models(model)
     known = None if calibration is None else Calibration.load(calibration)
     tally = Tally()
@@ -129,10 +140,11 @@ def live(
             outlets: list[Outlet] = [tally, watched]
             if out is not None:
                 outlets.append(_table(stack, engine, out))
-            receivers = await _receivers(stack, engine, config.rate_hz, outlet or ())
+            receivers = await _receivers(stack, engine, config.rate_hz, outlet or (), watched.tell)
             stopwatch = Stopwatch(feed)
             await run(radio, sensors, stopwatch, state, outlets, receivers,
-                      seconds=seconds, log=log, watch=watched.show)  # fmt: skip
+                      seconds=seconds, log=log, watch=watched.show,
+                      on_next=watched.connecting)  # fmt: skip
             return state, stopwatch, engine
 
     with only_json(json):
@@ -141,12 +153,7 @@ def live(
     if json:
         emit(found)
     else:
-        shares = ", ".join(f"{100.0 * share:.1f} % {n}" for n, share in found["shares"].items())
-        note(
-            f"{state.seconds:.1f} s of {', '.join(found['sides'])}: {shares or 'no output'}; "
-            f"{figure(found['processing_ms']['p50'], 2)} ms from packet to torque, "
-            f"{figure(found['processing_ms']['p99'], 2)} ms for the slowest of a hundred"
-        )
+        note(_summary(found))
     if isinstance(state.stopped, Exception):
         raise state.stopped
 
@@ -203,7 +210,11 @@ def _table(stack: contextlib.AsyncExitStack, engine: LiveEngine, out: Path) -> O
 
 
 async def _receivers(
-    stack: contextlib.AsyncExitStack, engine: LiveEngine, rate_hz: float, words: Sequence[str]
+    stack: contextlib.AsyncExitStack,
+    engine: LiveEngine,
+    rate_hz: float,
+    words: Sequence[str],
+    tell: Callable[[str], None],
 ) -> list[Outlet]:
     """Open what was asked for; the stack closes it."""
     from kinefed.client.live.outlets import LslOutlet, UdpForm, UdpOutlet
@@ -221,7 +232,7 @@ async def _receivers(
             for side in engine.sides:
                 keep(LslOutlet(engine.joints[side], rate_hz, side))
         elif kind == "ws":
-            made.append(await stack.enter_async_context(RosbridgeOutlet(word, on_error=note)))
+            made.append(await stack.enter_async_context(RosbridgeOutlet(word, on_error=tell)))
         else:
             form = UdpForm.PACKED if kind == "udp+packed" else UdpForm.JSON
             keep(UdpOutlet(host, port, form))
@@ -246,6 +257,19 @@ def _address(word: str) -> tuple[str, str, int]:
     )
 
 
+def _summary(found: dict[str, Any]) -> str:
+    """Say how much of the outputs could be relied on, in one line."""
+    legs = " and ".join({"l": "left", "r": "right"}[side] for side in found["sides"])
+    shares = sorted(found["shares"].items(), key=lambda each: -each[1])
+    told = ", ".join(f"{100.0 * share:.1f} % {name}" for name, share in shares)
+    times = found["processing_ms"]
+    return (
+        f"{found['seconds']:.1f} s, {legs} leg: {told or 'no output'}; "
+        f"{figure(times['p50'], 2)} ms from packet to torque, "
+        f"{figure(times['p99'], 2)} ms for the slowest of a hundred"
+    )
+
+
 def _result(state: State, stopwatch: Any, engine: LiveEngine, tally: Tally) -> dict[str, Any]:
     flows = {f"{sensor}-{stream}": flow for (sensor, stream), flow in state.flows.items()}
     return {
@@ -262,5 +286,8 @@ def _result(state: State, stopwatch: Any, engine: LiveEngine, tally: Tally) -> d
         "streams": {
             name: {"received": flow.received, "lost": flow.lost, "measured_hz": flow.measured_hz}
             for name, flow in flows.items()
+        },
+        "channels_at_fault": {
+            each.channel: [str(fault) for fault in each.faults] for each in state.quality.faults()
         },
     }

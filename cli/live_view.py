@@ -6,16 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from kinefed.cli.output import figure, plain
+from kinefed.cli.sensor_screen import SensorScreen
+from kinefed.client.live.tasks import ANY
 
 if TYPE_CHECKING:
     from kinefed.client.live import Output
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Half a bar is this much: the peaks of walking are between 0.5 and 1.6 N m/kg.
 _FULL_NM_PER_KG = 2.0
 _HALF = 12
+_LEGS = {"l": "left", "r": "right"}
+# Below it there is no place for bars.
+_WIDE = 80
 _STYLES = {"ok": "green", "reduced": "yellow", "held": "yellow", "starting": "dim"}
 
 
@@ -42,47 +45,20 @@ class Tally:
         """Hold nothing."""
 
 
-class LiveView:
+class LiveView(SensorScreen):
     """Shows the newest outputs and the sensors; without a terminal, a line each second.
 
     Parameters
     ----------
-    worn
-        The sensors.
-    seconds
-        How long it lasts, None until Ctrl-C.
-    shown
-        False prints nothing.
+    worn, seconds, shown
+        As of `SensorScreen`.
     """
 
     def __init__(self, worn: Sequence[Worn], seconds: float | None, *, shown: bool = True) -> None:
-        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-        self._places = {each.name: each.place or "" for each in worn}
-        self._seconds, self._shown = seconds, shown
+        places = [each.place or "" for each in worn]
+        super().__init__(worn, seconds, places, "worn on", shown=shown)
         self._newest: dict[str, Output] = {}
         self._told_s = 0.0
-        self._live = Live(
-            f"Connecting {len(self._places)} sensors, one after the other",
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        if self._shown and self._console.is_terminal:
-            self._live.start()
-        elif self._shown:
-            self._console.print(f"connecting {', '.join(plain(name) for name in self._places)}")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live.is_started:
-            self._live.stop()
 
     def send(self, output: Output) -> None:
         """Keep the newest output of each leg: it is drawn later, not in the engine's time."""
@@ -91,68 +67,62 @@ class LiveView:
     def close(self) -> None:
         """Hold nothing."""
 
-    def show(self, state: State) -> None:
-        """Draw."""
-        if not self._shown or state.stopped:
-            return
-        if self._live.is_started:
-            self._live.update(Group(self._sensors(state), self._torques()), refresh=True)
-        elif state.seconds >= self._told_s + 1.0:
-            self._told_s = state.seconds
-            self._console.print(self._line(state))
+    def _drawn(self, state: State) -> Group:
+        torques, below = self._torques(), self._below(state, self._silent())
+        # The heading, heads of the torques, an empty line before each table, the cursor's line.
+        room = self._console.height - 6 - torques.row_count - len(below)
+        heading = Text(f"{self._heading(state)}; {self._task()}", no_wrap=True, overflow="ellipsis")
+        return Group(heading, "", torques, "", self._sensors(state, room), *below)
 
-    def _sensors(self, state: State) -> Table:
-        on = sum(state.connected.values())
-        left = "Ctrl-C ends it" if self._seconds is None else f"of {self._seconds:.0f} s"
-        title = f"{state.seconds:.0f} s {left}, {on} of {len(state.connected)} sensors connected"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-        for head in ("sensor", "worn on", "stream", "rate (Hz)", "lost (%)", "battery (%)", ""):
-            table.add_column(head)
-        for (sensor, name), flow in state.flows.items():
-            battery = state.health[sensor].battery
-            table.add_row(
-                plain(sensor),
-                self._places[sensor],
-                name,
-                figure(flow.measured_hz, 1),
-                figure(100.0 * flow.lost / max(1, flow.lost + flow.received), 2),
-                figure(None if battery is None else battery.percent, 0),
-                "" if state.connected[sensor] else "not connected",
-            )
-        return table
+    def _task(self) -> str:
+        output = next(iter(self._newest.values()), None)
+        if output is None or output.task == ANY:
+            return "task not known"
+        return f"task {plain(output.task)} ({100 * output.task_confidence:.0f} %)"
 
     def _torques(self) -> Table:
-        task = next(iter(self._newest.values()), None)
-        title = (
-            "" if task is None else f"task {plain(task.task)} ({100 * task.task_confidence:.0f} %)"
-        )
-        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-        for head in ("torque", "N m/kg", "", "status", "sure (%)", "sample (ms)"):
-            table.add_column(head)
+        wide = self._console.width >= _WIDE
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        heads = ("torque", "N m/kg", *(("",) if wide else ()), "status", "sure (%)", "sample (ms)")
+        for head in heads:
+            table.add_column(head, no_wrap=True)
         for side in sorted(self._newest):
             output = self._newest[side]
             style = _STYLES.get(str(output.status), "bold red")
             for joint, torque in zip(output.joints, output.torque_nm_per_kg, strict=True):
                 table.add_row(
                     joint.removeprefix("torque."),
-                    figure(torque, 2),
-                    bar(torque),
+                    f"{figure(torque, 2):>6}",
+                    *((bar(torque),) if wide else ()),
                     Text(str(output.status), style=style),
                     figure(100.0 * output.confidence, 0),
                     figure(1e3 * output.age_s, 0),
                 )
-            if output.silent:
-                table.add_row("", "", f"silent: {', '.join(plain(s) for s in output.silent)}")
         return table
 
-    def _line(self, state: State) -> str:
-        words = [f"{state.seconds:.0f} s", f"{sum(state.connected.values())} connected"]
+    def _silent(self) -> str:
+        """Say what each leg lacks."""
+        lines = []
+        for side in sorted(self._newest):
+            output = self._newest[side]
+            if output.silent:
+                verb = "waits for" if str(output.status) == "starting" else "is without"
+                names = ", ".join(plain(name) for name in output.silent)
+                lines.append(f"{_LEGS[side]} leg {verb} {names}")
+        return "\n".join(lines)
+
+    def _lines(self, state: State) -> list[str]:
+        if state.seconds < self._told_s + 1.0:
+            return []
+        self._told_s = state.seconds
+        on = sum(state.connected.values())
+        words = [f"{state.seconds:.0f} s", f"{on} of {len(state.connected)} connected"]
         for side in sorted(self._newest):
             output = self._newest[side]
             pairs = zip(output.joints, output.torque_nm_per_kg, strict=True)
             told = ", ".join(f"{j.removeprefix('torque.')} {figure(t, 2)}" for j, t in pairs)
             words.append(f"{output.status}: {told} N m/kg")
-        return "; ".join(words)
+        return ["; ".join(words)]
 
 
 def bar(torque_nm_per_kg: float) -> str:

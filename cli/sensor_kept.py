@@ -17,6 +17,7 @@ RATE_SHARE, LOSS_SHARE = 0.02, 0.01
 def measured(state: State, sensor: str, name: str) -> dict[str, Any]:
     """Give the figures of one stream, JSON-ready, with a verdict."""
     flow, health = state.flows[sensor, name], state.health[sensor]
+    channels = state.quality.faults(sensor, name)
     found_hz, loss = flow.measured_hz, flow.lost / max(1, flow.lost + flow.received)
     fault = ""
     if found_hz is None:
@@ -27,6 +28,8 @@ def measured(state: State, sensor: str, name: str) -> dict[str, Any]:
         fault = "loses samples"
     elif health.refused:
         fault = "sends what its driver does not know"
+    elif channels:
+        fault = f"{len(channels)} of its channels at fault"
     return {
         "sensor": sensor,
         "stream": name,
@@ -40,6 +43,7 @@ def measured(state: State, sensor: str, name: str) -> dict[str, Any]:
         "reconnections": health.reconnections,
         "refused": health.refused,
         "device": state.device.get(sensor, "-"),
+        "channels": {each.channel: [str(f) for f in each.faults] for each in channels},
         "sound": not fault,
         "fault": fault,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,14 @@ import typer
 from kinefed.cli.output import JsonFlag, emit, figure, note, only_json, show_table
 from kinefed.cli.sensor_align import align
 from kinefed.cli.sensor_calibrate import calibrate
-from kinefed.cli.sensor_kept import differences, from_log, measured, written
+from kinefed.cli.sensor_kept import from_log, measured, written
+from kinefed.cli.sensor_replay import (
+    MassOption,
+    PersonOption,
+    SessionOption,
+    TaskOption,
+    replay,
+)
 from kinefed.cli.sensor_source import (
     AdapterOption,
     FindOption,
@@ -21,26 +29,23 @@ from kinefed.cli.sensor_source import (
     SourceCommand,
     WornOption,
 )
+from kinefed.cli.sensor_sync import sync
 
 if TYPE_CHECKING:
     from kinefed.datasets import Dataset
     from kinefed.sensors.radio import Found
+    from kinefed.sensors.session import Heard
     from kinefed.sensors.streaming import State
+    from kinefed.sensors.worn import Worn
 
 FAILED = 4
-BAD_DATA = 3
 app = typer.Typer(
-    help="Worn sensors: find, check, align, calibrate, record, replay.", no_args_is_help=True
+    help="Worn sensors: find, check, sync, align, calibrate, record, replay.", no_args_is_help=True
 )
 app.command("align")(align)
 app.command("calibrate")(calibrate)
-
-PersonOption = Annotated[str, typer.Option("--person", help="Who wears them: a letter or number.")]
-SessionOption = Annotated[str, typer.Option("--session", help="Name of the session.")]
-TaskOption = Annotated[str, typer.Option("--task", help="What is done, for example walk.")]
-MassOption = Annotated[
-    float | None, typer.Option("--mass-kg", min=1.0, help="Body mass.", show_default=False)
-]
+app.command("replay")(replay)
+app.command("sync")(sync)
 
 
 @app.command("scan", cls=SourceCommand)
@@ -115,46 +120,41 @@ def check(
     find_s: FindOption = 10.0,
     json: JsonFlag = False,
 ) -> None:
-    """Connect all sensors and measure rate, loss, pauses and battery of each.
+    """Connect all sensors; measure rate, loss, pauses, battery, and how good each channel is.
 
     Exit code 4 where one is not as it should be.
     """
     source = Source(worn, simulate, recording, adapter, find_s)
     state = _stream(source, seconds, None, json)
+    state.quality.look_at_all()
     rows = [measured(state, *key) for key in state.flows]
     if json:
         emit({"seconds": state.seconds, "sound": all(r["sound"] for r in rows), "streams": rows})
     else:
         show_table(
             f"{state.seconds:.0f} s",
-            [
-                "sensor",
-                "stream",
-                "nominal (Hz)",
-                "measured (Hz)",
-                "lost (%)",
-                "pause (s)",
-                "battery (%)",
-                "device",
-                "verdict",
-            ],
+            ["sensor", "stream", "rate (Hz)", "lost (%)", "pause (s)", "battery (%)", "verdict"],
             [
                 [
                     r["sensor"],
                     r["stream"],
-                    figure(r["nominal_hz"], 1),
-                    figure(r["measured_hz"], 1),
+                    f"{figure(r['measured_hz'], 1)} of {figure(r['nominal_hz'], 0)}",
                     figure(100.0 * r["loss"], 2),
                     figure(r["pause_s"], 2),
                     figure(r["battery"], 0),
-                    r["device"],
                     "ok" if r["sound"] else r["fault"],
                 ]
                 for r in rows
             ],
         )
+        for device in dict.fromkeys(r["device"] for r in rows):
+            names = dict.fromkeys(r["sensor"] for r in rows if r["device"] == device)
+            if device != "-":
+                note(f"{device}: {', '.join(names)}")
     _end(state)
     if not all(r["sound"] for r in rows):
+        for fault in state.quality.faults():
+            note(fault.advice)
         note("Bring sensors with losses nearer; a wrong rate is a wrong setting in worn.toml")
         raise typer.Exit(FAILED)
 
@@ -170,6 +170,9 @@ def record(
     session: SessionOption = "s01",
     task: TaskOption = "task",
     mass_kg: MassOption = None,
+    lsl: Annotated[
+        bool, typer.Option("--lsl", help="Send the streams by the Lab Streaming Layer as well.")
+    ] = False,
     simulate: SimulateOption = None,
     recording: RecordingOption = None,
     adapter: AdapterOption = None,
@@ -187,7 +190,7 @@ def record(
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     source = Source(worn, simulate, recording, adapter, find_s)
-    state = _stream(source, seconds, log, json)
+    state = _stream(source, seconds, log, json, lsl=lsl)
     with only_json(json):
         try:
             # Of the log, and not of what went by: a replay can only give the same.
@@ -200,68 +203,29 @@ def record(
     _end(state)
 
 
-@app.command("replay")
-def replay(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="Packet log of `record`.")],
-    out: Annotated[
-        Path | None, typer.Option(help="New dataset folder.", show_default=False)
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(help="Recorded folder that must be the same to the bit.", show_default=False),
-    ] = None,
-    person: PersonOption = "S01",
-    session: SessionOption = "s01",
-    task: TaskOption = "task",
-    mass_kg: MassOption = None,
-    json: JsonFlag = False,
-) -> None:
-    """Make the recording of a packet log again. Exit code 3 where --compare finds a difference."""
-    from kinefed.datasets import Dataset, RecordingRef
-
-    ref = RecordingRef(person, session, task, 1)
-    with only_json(json):
-        if compare is not None:
-            ref = Dataset.open(compare).refs[0]
-        made, heard, torn = from_log(log, ref)
-        if out is not None:
-            written(out, made, mass_kg)
-        different = None
-        if compare is not None:
-            different = differences(Dataset.open(compare).load(ref), made)
-    found: dict[str, Any] = {
-        "log": str(log),
-        "dataset": None if out is None else str(out),
-        "torn_bytes": torn,
-        "streams": {name: len(s.data) for name, s in made.streams.items()},
-        "health": {n: {"lost": h.lost, "refused": h.refused} for n, h in heard.health.items()},
-        "different": different,
-    }
-    if json:
-        emit(found)
-    else:
-        for name, samples in found["streams"].items():
-            note(f"{name}: {samples} samples")
-        if torn:
-            note(f"{torn} bytes at the end of the log are no whole packet")
-        if different is not None:
-            same = "the same to the bit" if not different else f"differs in {', '.join(different)}"
-            note(f"{compare}: {same}")
-    if different:
-        raise typer.Exit(BAD_DATA)
-
-
-def _stream(source: Source, seconds: float | None, log: Path | None, json: bool) -> State:
+def _stream(
+    source: Source, seconds: float | None, log: Path | None, json: bool, *, lsl: bool = False
+) -> State:
     from kinefed.cli.sensor_view import SensorView
     from kinefed.sensors.streaming import stream
 
     async def session() -> State:
         async with source.open() as (radio, worn):
+            send = _sender(worn) if lsl else None
             with SensorView(worn, seconds) as view:
-                return await stream(radio, worn, seconds=seconds, log=log, watch=view.show)
+                return await stream(radio, worn, seconds=seconds, log=log, watch=view.show,
+                                    on_next=view.connecting, on_heard=send)  # fmt: skip
 
     with only_json(json):
         return asyncio.run(session())
+
+
+def _sender(worn: Sequence[Worn]) -> Callable[[Heard], None]:
+    from kinefed.sensors.lsl_sender import LslSender
+
+    sender = LslSender(worn)
+    note(f"sent by LSL: {', '.join(sender.names)}")
+    return sender.hear
 
 
 def _report(state: State, dataset: Dataset, log: Path, json: bool) -> None:

@@ -160,6 +160,8 @@ class Calibration:
             return _read(Table(tomllib.loads(file.read_text(encoding="utf-8")), str(file), _HELP))
         except DataError as error:
             what, where = error.what, error.where
+        except FileNotFoundError:
+            what, where = "there is no such file", str(file)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             what, where = f"it cannot be read: {error}", str(file)
         raise CalibrationError(CalibrationReason.BAD_FILE, what, where=where, next_step=_HELP)

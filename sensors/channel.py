@@ -57,6 +57,8 @@ class Channel:
         The kind's unit. `COUNT` only where the maker publishes no scale.
     lsb
         Size of one count in `unit`, so that raw counts can be had back exactly; None for floats.
+    where
+        Site and side, ``soleus.r``, where the source says it; None where the wearer does.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class Channel:
     slot: int | None = None
     unit: str = ""
     lsb: float | None = None
+    where: str | None = None
 
     def __post_init__(self) -> None:
         row = KINDS.get(self.kind) or SENSOR_KINDS.get(self.kind)
@@ -104,8 +107,8 @@ class Channel:
     @property
     def label(self) -> str:
         """``acc.x``, ``emg.3`` or ``force``: unique within one stream."""
-        tail = self.axis or self.slot
-        return self.kind if tail is None else f"{self.kind}.{tail}"
+        parts = (self.kind, self.where, self.axis, self.slot)
+        return ".".join(str(part) for part in parts if part is not None)
 
     def at(self, site: str, side: str | None = None) -> str:
         """Name the channel of a recording: ``acc.shank.r.x``.

@@ -132,7 +132,7 @@ async def _ask(client: BleakClient, question: bytes) -> Notice | None:
 @contextlib.asynccontextmanager
 async def _connected(radio: Radio, worn: Worn) -> AsyncIterator[BleakClient]:
     client = await radio.connect(
-        worn.name, lambda found: found.address == worn.address, lambda: None
+        worn.name, lambda found: found.address == worn.address, lambda: None, worn.adapter
     )
     try:
         yield client

@@ -14,7 +14,7 @@ After every reconnection: `Decoder.reconnected`, then 2 to 5 again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,8 @@ class StreamSpec:
         Nominal rate; None where neither maker nor setting says it.
     clocked
         Samples come with the sensor's own clock.
+    synchronised
+        That clock is the host's already: the times are kept as they come.
     limits
         (channels,) largest magnitudes, from the table of kinds.
     """
@@ -86,6 +88,7 @@ class StreamSpec:
     channels: tuple[Channel, ...]
     rate_hz: float | None
     clocked: bool = False
+    synchronised: bool = False
     limits: FloatArray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +107,22 @@ class StreamSpec:
         if (np.abs(values) > self.limits).any():
             raise Refused(Refusal.OUT_OF_RANGE)
         return values
+
+
+@dataclass(frozen=True, slots=True)
+class LslSource:
+    """A stream of the Lab Streaming Layer in the place of a Bluetooth sensor.
+
+    Attributes
+    ----------
+    stream
+        Its name.
+    channels
+        Label to the channel of a recording, in the order of the columns.
+    """
+
+    stream: str
+    channels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +178,7 @@ class Driver:
     min_mtu: int = 23
     splits: bool = False
     uuid_digits: int = 36
+    lsl: LslSource | None = None
 
     def same_uuid(self, one: str, other: str) -> bool:
         """Whether two UUIDs mean the same attribute of this sensor."""
@@ -189,8 +209,11 @@ class Sensor:
         What it is.
     address
         Of this very one; None takes any that the driver recognises.
+    adapter
+        That it is connected by; None: the one of the session.
     """
 
     name: str
     driver: Driver
     address: str | None = None
+    adapter: str | None = None

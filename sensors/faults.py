@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakBluetoothNotAvailableReason,
@@ -33,6 +35,9 @@ _DBUS = {
     "UnknownObject": SensorReason.NOT_FOUND,
     "NotConnected": SensorReason.LOST,
 }
+
+# Of a name that the system does not have: bleak has no reason for it.
+_NO_SUCH_ADAPTER = re.compile(r"adapter '.*' not found")
 
 RADIO_ERRORS = (BleakError, OSError, EOFError, TimeoutError)
 """What bleak raises where something outside fails: `OSError` and `EOFError` are of the D-Bus."""
@@ -67,6 +72,8 @@ def _reason(error: BaseException) -> SensorReason:
         return SensorReason.REFUSED
     if isinstance(error, OSError | EOFError):
         return SensorReason.NO_BLUETOOTH
+    if _NO_SUCH_ADAPTER.match(str(error)):
+        return SensorReason.NO_ADAPTER
     if "Not connected" in str(error) or "disconnect" in str(error).lower():
         return SensorReason.LOST
     return SensorReason.REFUSED

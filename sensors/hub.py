@@ -12,6 +12,7 @@ from typing import Self
 from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.sensors.driver import Sensor
 from kinefed.sensors.link import SensorLink
+from kinefed.sensors.lsl_link import LslLink
 from kinefed.sensors.radio import Radio
 from kinefed.sensors.records import Record
 
@@ -33,6 +34,8 @@ class Hub:
         default records are kept for `drain`.
     clock
         Host's monotonic clock in ns.
+    on_next
+        Told the name of each sensor before it is looked for, while they are connected.
 
     Attributes
     ----------
@@ -51,8 +54,10 @@ class Hub:
         sensors: Iterable[Sensor],
         on_record: Callable[[Record], None] | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        on_next: Callable[[str], None] = lambda _name: None,
     ) -> None:
         sensors = tuple(sensors)
+        self._on_next = on_next
         addresses = [sensor.address for sensor in sensors if sensor.address is not None]
         for what, words in (("name", [s.name for s in sensors]), ("address", addresses)):
             if len(set(words)) != len(words):
@@ -65,18 +70,22 @@ class Hub:
         self._arrived = asyncio.Event()
         sink = self._store if on_record is None else on_record
         taken = set(addresses)
-        self.links = {
-            sensor.name: SensorLink(
-                radio,
-                sensor.name,
-                sensor.driver,
-                sink,
-                address=sensor.address,
-                taken=taken,
-                clock=clock,
-            )
-            for sensor in sensors
-        }
+        self.links: dict[str, SensorLink | LslLink] = {}
+        for sensor in sensors:
+            name, driver = sensor.name, sensor.driver
+            if driver.lsl is not None:
+                self.links[name] = LslLink(name, driver, sink, find_s=radio.find_s, clock=clock)
+            else:
+                self.links[name] = SensorLink(
+                    radio,
+                    name,
+                    driver,
+                    sink,
+                    address=sensor.address,
+                    adapter=sensor.adapter,
+                    taken=taken,
+                    clock=clock,
+                )
         self._keepers: list[asyncio.Task[None]] = []
 
     @property
@@ -86,7 +95,8 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         try:
-            for link in self.links.values():
+            for name, link in self.links.items():
+                self._on_next(name)
                 await link.open()
                 # Kept from now on: the first may be lost while the last is looked for.
                 keeper = asyncio.create_task(link.keep())

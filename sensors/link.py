@@ -41,6 +41,8 @@ class SensorLink:
         Takes every record; it is called within Bluetooth's callback and must only store.
     address
         Of this very sensor; None takes the first that the driver recognises.
+    adapter
+        That it is connected by; None: the radio's.
     taken
         Addresses of the other sensors, which are not taken; this one's is added.
     clock
@@ -60,6 +62,7 @@ class SensorLink:
         sink: Callable[[Record], None],
         *,
         address: str | None = None,
+        adapter: str | None = None,
         taken: set[str] | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -68,6 +71,7 @@ class SensorLink:
         self._driver = driver
         self._sink = sink
         self._address = address
+        self._adapter = adapter
         self._taken = set() if taken is None else taken
         self._clock = clock
         self._client: BleakClient | None = None
@@ -85,7 +89,7 @@ class SensorLink:
         """
         # Each connection has its own event: a late call of an older one must not end this one.
         gone = asyncio.Event()
-        client = await self._radio.connect(self._name, self._wanted, gone.set)
+        client = await self._radio.connect(self._name, self._wanted, gone.set, self._adapter)
         self._client, self._gone = client, gone
         try:
             await self._begin(client)

@@ -21,6 +21,7 @@ from kinefed.sensors.clock import NS
 from kinefed.sensors.decoder import FloatArray, IntArray, Samples
 from kinefed.sensors.lsl_network import (
     LslStream,
+    StampCounter,
     find_streams,
     need_pylsl,
     offset_ns,
@@ -33,8 +34,6 @@ from kinefed.sensors.timeline import Ascending, Timed
 
 __all__ = ["Inlet", "LslStream", "Outlet", "find_streams"]
 
-GAP_S = 0.5
-"""A shorter pause between two stamps is the sender's jitter: LSL itself loses nothing."""
 _PULL = 4096
 _PLAY_S = 0.02
 
@@ -93,8 +92,7 @@ class Inlet:
         self._inlet = self._pylsl.StreamInlet(found[0], max_buflen=60, recover=True)
         self.rate_hz: float | None = found[0].nominal_srate() or None
         self.lost = 0
-        self._next = 0
-        self._last_s: float | None = None
+        self._numbers = StampCounter(self.rate_hz)
         # The correction may change, and stamps may be equal.
         self._ascending = Ascending()
         try:
@@ -147,7 +145,8 @@ class Inlet:
             raise silent(self.name, str(error)) from error
         now_ns = time.monotonic_ns()
         stamps_s = np.asarray(stamps, dtype=np.float64)
-        index, lost, restarted = self._numbers(stamps_s)
+        index, lost, restarted = self._numbers.step(stamps_s)
+        self.lost += lost
         host = to_ns(stamps_s + correction_s) + offset_ns(self._pylsl)
         values = np.asarray(rows, dtype=np.float64)[:, self._columns] * self._scale
         arrival = np.full(len(stamps_s), now_ns, dtype=np.int64)
@@ -180,23 +179,6 @@ class Inlet:
                 next_step="Give the rate to bring it to",
             )
         return EvenStream.named(self.name, rate, self.channels, start_ns)
-
-    def _numbers(self, stamps_s: FloatArray) -> tuple[IntArray, int, bool]:
-        """Number the samples; a long pause in the stamps of an even stream is a loss."""
-        before = stamps_s[0] if self._last_s is None else self._last_s
-        steps = np.diff(stamps_s, prepend=before)
-        self._last_s = float(stamps_s[-1])
-        # A sender that began anew may have another clock.
-        restarted = bool((steps < -GAP_S).any())
-        missing = np.zeros(len(steps), dtype=np.int64)
-        if self.rate_hz is not None:
-            long = steps > max(GAP_S, 3.0 / self.rate_hz)
-            missing[long] = np.round(steps[long] * self.rate_hz).astype(np.int64) - 1
-        lost = int(missing.sum())
-        index = self._next + np.arange(len(steps), dtype=np.int64) + np.cumsum(missing)
-        self._next = int(index[-1]) + 1
-        self.lost += lost
-        return index, lost, restarted
 
 
 class Outlet:

@@ -40,6 +40,8 @@ _UNITS = {
     "": "1",
 }
 _CONFIGS = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
+GAP_S = 0.5
+"""A shorter pause between two stamps is the sender's jitter: LSL itself loses nothing."""
 _QUIET = "[log]\nlevel = -3\n"
 
 
@@ -113,6 +115,11 @@ def find_streams(seconds: float = 1.0) -> list[LslStream]:
     return sorted(found, key=lambda stream: (stream.name, stream.source_id))
 
 
+def is_there(name: str, seconds: float) -> bool:
+    """Say whether a stream of this name answers within some time."""
+    return bool(need_pylsl().resolve_byprop("name", name, 1, seconds))
+
+
 def offset_ns(pylsl: Any) -> int:
     """Measure by how much the host's monotonic clock is ahead of LSL's."""
     tries: list[tuple[int, int]] = []
@@ -125,6 +132,44 @@ def offset_ns(pylsl: Any) -> int:
 def to_ns(seconds: FloatArray) -> IntArray:
     """Convert seconds to ns."""
     return np.round(seconds * NS).astype(np.int64)
+
+
+class StampCounter:
+    """Numbers samples by their stamps: a long pause in those of an even stream is a loss.
+
+    Parameters
+    ----------
+    rate_hz
+        None where it is irregular: then nothing counts as lost.
+    """
+
+    def __init__(self, rate_hz: float | None) -> None:
+        self._rate_hz = rate_hz
+        self._next = 0
+        self._last_s: float | None = None
+
+    def step(self, stamps_s: FloatArray) -> tuple[IntArray, int, bool]:
+        """Take the next stamps, (n,) with n > 0.
+
+        Returns
+        -------
+        index
+            (n,) number of each sample, lost ones counted.
+        lost
+            Samples missing before or between them.
+        restarted
+            Whether stamps went back: a sender that began anew may have another clock.
+        """
+        before = stamps_s[0] if self._last_s is None else self._last_s
+        steps = np.diff(stamps_s, prepend=before)
+        self._last_s = float(stamps_s[-1])
+        missing = np.zeros(len(steps), dtype=np.int64)
+        if self._rate_hz is not None:
+            long = steps > max(GAP_S, 3.0 / self._rate_hz)
+            missing[long] = np.round(steps[long] * self._rate_hz).astype(np.int64) - 1
+        index = self._next + np.arange(len(steps), dtype=np.int64) + np.cumsum(missing)
+        self._next = int(index[-1]) + 1
+        return index, int(missing.sum()), bool((steps < -GAP_S).any())
 
 
 def read_table(

@@ -43,6 +43,9 @@ _RANGES = {"acc": 19.0, "gyro": 4.3}
 # A range's end is held for some samples; a smooth peak is not.
 _RAIL_RUN = 3
 _STUCK_S = 1.0
+_QUIET_S = 0.5
+# A muscle at rest gives some microvolts: in steps of more it is constant between contractions.
+_COARSE_V, _COARSE_S = 1e-5, 2.0
 # Even times are made by interpolation, whose rounding is far below any sensor's step.
 _SAME = 1e-9
 
@@ -137,24 +140,44 @@ class QualityMonitor:
         self._length = round(window_s * rate_hz)
         self._values: FloatArray = np.empty((0, len(self._channels)))
         self._valid: BoolArray = np.empty(0, dtype=bool)
+        self._parts: list[tuple[FloatArray, BoolArray]] = []
+        self._waiting = 0
 
     def push(self, values: FloatArray, valid: BoolArray) -> None:
         """Take the next samples, (n, channels) and (n,) as of `Even`."""
-        self._values = np.vstack([self._values, values])[-self._length :]
-        self._valid = np.concatenate([self._valid, valid])[-self._length :]
+        self._parts.append((values, valid))
+        self._waiting += len(values)
+        # Put together in large pieces: sensors send a few samples at a time.
+        if self._waiting >= self._length:
+            self._join()
+
+    def _join(self) -> None:
+        if self._parts:
+            values, valid = zip(*self._parts, strict=True)
+            self._values = np.vstack([self._values, *values])[-self._length :]
+            self._valid = np.concatenate([self._valid, *valid])[-self._length :]
+            self._parts, self._waiting = [], 0
 
     def look(self) -> tuple[ChannelQuality, ...]:
         """Judge each channel; until a second is there, nothing is at fault."""
+        self._join()
         valid = self._valid & np.isfinite(self._values).all(axis=1)
         lost = float((~valid).mean()) if len(valid) else 0.0
-        stuck = self._stuck(valid)
+        stuck, samples = self._stuck(valid), self._values[valid]
+        # All at once: it is most of the work.
+        spectra = self._spectra(samples)
         return tuple(
-            self._judge(name, self._values[valid, i], lost, stuck)
+            self._judge(name, samples[:, i], lost, stuck, spectra.get(i))
             for i, name in enumerate(self._channels)
         )
 
     def _judge(
-        self, name: str, samples: FloatArray, lost: float, stuck: frozenset[str]
+        self,
+        name: str,
+        samples: FloatArray,
+        lost: float,
+        stuck: frozenset[str],
+        spectrum: tuple[float, float] | None,
     ) -> ChannelQuality:
         faults = [Fault.LOST] if lost > _LOST_SHARE else []
         if len(samples) < _STUCK_S * self._rate_hz:
@@ -162,8 +185,8 @@ class QualityMonitor:
             faults = [] if early else faults
             return ChannelQuality(name, tuple(faults), lost, np.nan, np.nan, 0.0)
         kind = name.partition(".")[0]
-        if kind == "emg":
-            return self._emg(name, samples, lost, faults)
+        if spectrum is not None:
+            return self._emg(name, samples, lost, faults, *spectrum)
         rail = 0.0
         if kind in _RANGES:
             held = _held(samples, _RANGES[kind])
@@ -174,9 +197,14 @@ class QualityMonitor:
         return ChannelQuality(name, tuple(faults), lost, float(samples.std()), np.nan, rail)
 
     def _emg(
-        self, name: str, samples: FloatArray, lost: float, faults: list[Fault]
+        self,
+        name: str,
+        samples: FloatArray,
+        lost: float,
+        faults: list[Fault],
+        rms: float,
+        hum: float,
     ) -> ChannelQuality:
-        rms, hum = self._spectrum(samples)
         rail = _railed(samples)
         if hum > _HUM_SHARE and rms * np.sqrt(hum) > _HUM_V:
             faults = [Fault.HUM, *faults]
@@ -184,22 +212,32 @@ class QualityMonitor:
             faults = [Fault.HUGE, *faults]
         if rail > 0.0:
             faults = [Fault.SATURATED, *faults]
-        # Half a second of one and the same value: no amplifier is that quiet.
-        if _longest_run(samples) > 0.5 * _STUCK_S * self._rate_hz:
+        # One and the same value for long: no amplifier is that quiet.
+        if _longest_run(samples) > (_COARSE_S if _coarse(samples) else _QUIET_S) * self._rate_hz:
             faults = [Fault.FLAT, *faults]
         return ChannelQuality(name, tuple(faults), lost, rms, hum, rail)
 
-    def _spectrum(self, samples: FloatArray) -> tuple[float, float]:
-        """Root mean square in the band of EMG, and the share of the mains in its power."""
-        hertz, power = signal.periodogram(samples, self._rate_hz, "hann", detrend="linear")
+    def _spectra(self, samples: FloatArray) -> dict[int, tuple[float, float]]:
+        """Give each column of EMG its root mean square in the band, and the mains' share of it."""
+        columns = [i for i, name in enumerate(self._channels) if name.startswith("emg.")]
+        if not columns or len(samples) < _STUCK_S * self._rate_hz:
+            return {}
+        rows = np.ascontiguousarray(samples[:, columns].T)
+        # Without its line: a least-squares solver would take longer than all the rest.
+        rows -= rows.mean(axis=1, keepdims=True)
+        times = np.arange(rows.shape[1]) - 0.5 * (rows.shape[1] - 1)
+        rows -= np.outer(rows @ times / (times @ times), times)
+        hertz, power = signal.periodogram(rows, self._rate_hz, "hann", detrend=False)
         top = min(_EMG_TO_HZ, _EDGE * self._rate_hz)
         inside = (hertz >= _EMG_FROM_HZ) & (hertz <= top)
-        total = float(power[inside].sum())
-        shares = [0.0]
+        total = power[:, inside].sum(axis=1)
+        shares = np.zeros(len(columns))
         for mains in _MAINS_HZ:
             near = np.abs((hertz + 0.5 * mains) % mains - 0.5 * mains) <= _HUM_WIDTH_HZ
-            shares.append(float(power[inside & near].sum()) / max(total, 1e-300))
-        return float(np.sqrt(total * hertz[1])), max(shares)
+            share = power[:, inside & near].sum(axis=1) / np.maximum(total, 1e-300)
+            shares = np.maximum(shares, share)
+        rms = np.sqrt(total * hertz[1])
+        return dict(zip(columns, zip(rms.tolist(), shares.tolist(), strict=True), strict=True))
 
     def _stuck(self, valid: BoolArray) -> frozenset[str]:
         """Groups of axes, ``acc.shank.r``, of which none has changed for a second."""
@@ -212,6 +250,12 @@ class QualityMonitor:
             if name.partition(".")[0] in _RANGES:
                 axes.setdefault(name.rpartition(".")[0], []).append(one)
         return frozenset(group for group, ones in axes.items() if len(ones) == 3 and all(ones))
+
+
+def _coarse(samples: FloatArray) -> bool:
+    """Whether the converter's steps hide what a resting muscle gives."""
+    steps = np.diff(np.unique(samples))
+    return len(steps) > 0 and float(steps.min()) > _COARSE_V
 
 
 def _railed(samples: FloatArray) -> float:

@@ -57,6 +57,11 @@ class Radio:
         How long a sensor is looked for.
     scanner, client
         Backends of bleak in place of the system's: an emulated radio.
+
+    Attributes
+    ----------
+    find_s
+        As given.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class Radio:
         self._scanner = scanner
         self._client = client
         self._adapter = adapter
-        self._find_s = find_s
+        self.find_s = find_s
         self._turn = asyncio.Lock()
 
     async def scan(self, seconds: float = 5.0) -> list[Found]:
@@ -88,7 +93,7 @@ class Radio:
             return False
 
         async with self._turn:
-            await self._listen(heard, seconds, "")
+            await self._listen(heard, seconds, "", self._adapter)
         return sorted(found.values(), key=lambda each: -each.rssi)
 
     async def connect(
@@ -96,6 +101,7 @@ class Radio:
         name: str,
         wanted: Callable[[Found], bool],
         gone: Callable[[], None],
+        adapter: str | None = None,
     ) -> BleakClient:
         """Look for a sensor and connect it.
 
@@ -110,6 +116,8 @@ class Radio:
             Tells the sensor among what is nearby.
         gone
             Called when the connection ends, whoever ended it.
+        adapter
+            Another one than that of the session.
 
         Raises
         ------
@@ -117,18 +125,23 @@ class Radio:
             ``not_found``, ``refused``, or where Bluetooth cannot be used.
         """
         async with self._turn:
-            found = await self._listen(lambda d, a: wanted(_found(d, a)), self._find_s, name)
+            by = adapter or self._adapter
+            found = await self._listen(lambda d, a: wanted(_found(d, a)), self.find_s, name, by)
             if found is None:
                 raise sensor_error(SensorReason.NOT_FOUND, name)
             try:
-                return await self._connect(found, name, gone)
+                return await self._connect(found, name, gone, by)
             except RADIO_ERRORS as error:
                 raise translate(error, name) from error
 
     async def _listen(
-        self, wanted: Callable[[BLEDevice, AdvertisementData], bool], seconds: float, name: str
+        self,
+        wanted: Callable[[BLEDevice, AdvertisementData], bool],
+        seconds: float,
+        name: str,
+        adapter: str | None,
     ) -> BLEDevice | None:
-        bluez = BlueZScannerArgs(adapter=self._adapter) if self._adapter else BlueZScannerArgs()
+        bluez = BlueZScannerArgs(adapter=adapter) if adapter else BlueZScannerArgs()
         try:
             scanner = BleakScanner(bluez=bluez, backend=self._scanner)
             async with scanner:
@@ -143,14 +156,16 @@ class Radio:
             raise translate(error, name) from error
         return None
 
-    async def _connect(self, device: BLEDevice, name: str, gone: Callable[[], None]) -> BleakClient:
+    async def _connect(
+        self, device: BLEDevice, name: str, gone: Callable[[], None], adapter: str | None
+    ) -> BleakClient:
         if self._client is not None:
             client = BleakClient(
                 device, lambda _client: gone(), backend=self._client, timeout=CONNECT_S
             )
             await client.connect()
             return client
-        bluez = BlueZClientArgs(adapter=self._adapter) if self._adapter else BlueZClientArgs()
+        bluez = BlueZClientArgs(adapter=adapter) if adapter else BlueZClientArgs()
         # Two attempts: where they fail, the sensor is looked for again before the next.
         return await establish_connection(
             BleakClient,

@@ -15,6 +15,7 @@ from kinefed.sensors.decoder import Notice
 from kinefed.sensors.errors import SensorError, SensorReason, sensor_error
 from kinefed.sensors.hub import Hub
 from kinefed.sensors.packet_log import LogWriter
+from kinefed.sensors.quality_watch import QualityWatch
 from kinefed.sensors.radio import Radio
 from kinefed.sensors.records import LinkEvent, LinkState, Record
 from kinefed.sensors.session import Health, Heard, Session
@@ -84,6 +85,8 @@ class State:
         By sensor and stream.
     health
         By name.
+    quality
+        Of every channel with a place.
     device
         What each says of itself, for example its firmware.
     age_s
@@ -96,6 +99,7 @@ class State:
     connected: dict[str, bool]
     flows: dict[tuple[str, str], Flow]
     health: dict[str, Health]
+    quality: QualityWatch = field(default_factory=lambda: QualityWatch(()))
     device: dict[str, str] = field(default_factory=dict)
     age_s: float = 0.0
     stopped: str | SensorError = ""
@@ -108,11 +112,13 @@ class State:
             dict.fromkeys((each.name for each in worn), False),
             {(w.name, spec.name): Flow(spec.rate_hz) for w in worn for spec in w.driver().streams},
             session.health,
+            QualityWatch(worn),
         )
 
     def hear(self, heard: Heard) -> None:
         """Follow what a sensor said."""
         item = heard.item
+        self.quality.hear(heard)
         if isinstance(item, Timed):
             self.flows[heard.sensor, item.samples.stream].take(item)
         elif isinstance(item, Notice) and item.name == "device":
@@ -129,6 +135,8 @@ async def stream(
     seconds: float | None = None,
     log: Path | None = None,
     watch: Callable[[State], None] = lambda _state: None,
+    on_next: Callable[[str], None] = lambda _name: None,
+    on_heard: Callable[[Heard], None] | None = None,
     patience_s: float = PATIENCE_S,
 ) -> State:
     """Connect sensors and let them stream until the time is up or somebody presses Ctrl-C.
@@ -145,6 +153,10 @@ async def stream(
         New packet log: everything is in it from the first packet on, however the session ends.
     watch
         Told of the state some times a second.
+    on_next
+        Told the name of each sensor before it is looked for.
+    on_heard
+        Told of all that the sensors say, some times a second.
     patience_s
         A sensor that is away for longer ends the session; what came is whole.
 
@@ -173,8 +185,10 @@ async def stream(
                     file.write(record)
                 for heard in session.take(record):
                     state.hear(heard)
+                    if on_heard is not None:
+                        on_heard(heard)
 
-        hub = Hub(radio, [each.sensor() for each in worn])
+        hub = Hub(radio, [each.sensor() for each in worn], on_next=on_next)
         began = False
         try:
             async with hub:
@@ -229,6 +243,7 @@ async def follow(
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(interrupted.wait(), left)
                 each_time()
+                state.quality.look()
                 for name, link in hub.links.items():
                     if link.connected:
                         there[name] = now

@@ -64,6 +64,7 @@ class Timeline:
     def __init__(self, spec: StreamSpec, delay_ns: int = 0) -> None:
         self._delay_ns = delay_ns
         self._rate_hz = spec.rate_hz
+        self._synchronised = spec.synchronised
         self._fit = ClockFit(CRYSTAL_SKEW if spec.clocked else RATE_SKEW)
         self._ascending = Ascending()
 
@@ -72,6 +73,8 @@ class Timeline:
         if samples.restarted:
             self._fit.restart()
         device = samples.device_ns
+        if self._synchronised and device is not None:
+            return Timed(samples, self._ascending(device - self._delay_ns))
         if device is None and self._rate_hz is not None:
             device = np.round(samples.index * (NS / self._rate_hz)).astype(np.int64)
         host = samples.arrival_ns

@@ -43,6 +43,9 @@ class Worn:
     delay_ms
         How late its samples are beside those of the other sensors, which is taken off their times;
         `kinefed.sensors.together` finds it.
+    adapter
+        Bluetooth adapter of this sensor on Linux, ``hci1``; None takes that of the session. One
+        adapter holds 5 to 7 connections.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Worn:
     place: str | None = None
     electrodes: Mapping[int, str] = field(default_factory=dict)
     delay_ms: float = 0.0
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "sensor")
@@ -78,7 +82,7 @@ class Worn:
 
     def sensor(self) -> Sensor:
         """Give what a `Hub` needs."""
-        return Sensor(self.name, self.driver(), self.address)
+        return Sensor(self.name, self.driver(), self.address, self.adapter)
 
     def columns(self, spec: StreamSpec) -> dict[int, str]:
         """Name the columns of a stream that have a place in a recording.
@@ -96,18 +100,21 @@ class Worn:
         """
         named: dict[int, str] = {}
         for i, channel in enumerate(spec.channels):
-            where = self.place if channel.slot is None else self.electrodes.get(channel.slot)
+            where = channel.where
+            if where is None:
+                where = self.place if channel.slot is None else self.electrodes.get(channel.slot)
             if where is None or channel.kind not in KINDS:
                 continue
             site, _, side = where.partition(".")
             try:
                 named[i] = channel.at(site, side or None)
             except DataError as error:
+                sites = ", ".join(sorted(KINDS[channel.kind].sites))
                 raise UsageError(
                     UsageReason.BAD_ARGUMENT,
                     error.what,
                     where=f"sensor {self.name}",
-                    next_step="Sites are in datasets/channels.py; write site.side",
+                    next_step=f"Write site.side; sites of {channel.kind} are {sites}",
                 ) from error
         return named
 
@@ -125,6 +132,7 @@ class Worn:
             "place": self.place,
             "electrodes": {str(slot): where for slot, where in self.electrodes.items()},
             "delay_ms": self.delay_ms,
+            "adapter": self.adapter,
         }
 
     @classmethod
@@ -144,10 +152,17 @@ class Worn:
                 None if data[k] is None else str(data[k]) for k in ("address", "place")
             )
             name, driver_id = str(data["name"]), str(data["driver_id"])
-            # Logs that were written before sensors had one have none.
-            delay_ms = float(data.get("delay_ms", 0.0))
+            # Logs that were written before sensors had these have none.
+            delay_ms, adapter = float(data.get("delay_ms", 0.0)), data.get("adapter")
             return cls(
-                name, driver_id, dict(data["settings"]), address, place, electrodes, delay_ms
+                name,
+                driver_id,
+                dict(data["settings"]),
+                address,
+                place,
+                electrodes,
+                delay_ms,
+                None if adapter is None else str(adapter),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(

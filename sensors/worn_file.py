@@ -105,6 +105,8 @@ def write_worn(path: str | Path, worn: Sequence[Worn]) -> Path:
             lines.append(f"address = {_value(each.address)}")
         if each.place is not None:
             lines.append(f"place = {_value(each.place)}")
+        if each.adapter is not None:
+            lines.append(f"adapter = {_value(each.adapter)}")
         if each.delay_ms:
             lines.append(f"delay_ms = {_value(each.delay_ms)}")
         if each.settings:
@@ -119,7 +121,9 @@ def write_worn(path: str | Path, worn: Sequence[Worn]) -> Path:
 
 def _sensor(table: Table, folder: Path) -> Worn:
     name, driver = table.text("name"), table.text("driver")
-    address, place = (table.text(key, "") or None for key in ("address", "place"))
+    address, place, adapter = (
+        table.text(key, "") or None for key in ("address", "place", "adapter")
+    )
     settings, electrodes = table.values("settings"), table.values("electrodes")
     delay_ms = table.number("delay_ms", 0.0)
     table.end()
@@ -130,7 +134,7 @@ def _sensor(table: Table, folder: Path) -> Worn:
     if driver.endswith(".toml"):
         driver = str(folder / driver)
     try:
-        return Worn(name, driver, settings, address, place, slots, delay_ms)
+        return Worn(name, driver, settings, address, place, slots, delay_ms, adapter)
     except KinefedError as error:
         raise DataError(
             DataReason.BAD_FORMAT,

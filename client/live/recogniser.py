@@ -95,7 +95,9 @@ class TaskModel:
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(
                 DataReason.BAD_FORMAT,
-                f"it holds no tasks: {error}",
+                "there is no such file"
+                if isinstance(error, FileNotFoundError)
+                else f"it holds no tasks: {error}",
                 where=path,
                 next_step="Make it with `kinefed tasks`",
             ) from None

@@ -88,7 +88,7 @@ class RosbridgeOutlet:
     offset_ns
         See `unix_offset_ns`, which is the default.
     on_error
-        Told why a connection failed.
+        Told why a connection failed, and once only where it fails again and again.
 
     Attributes
     ----------
@@ -155,6 +155,7 @@ class RosbridgeOutlet:
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
+        told = ""
         while True:
             try:
                 async with (
@@ -164,7 +165,12 @@ class RosbridgeOutlet:
                     tasks.create_task(self._publish(connection))
                     tasks.create_task(_discard(connection))
             except* (OSError, TimeoutError, WebSocketException) as errors:
-                self._on_error(f"{self._url}: {errors.exceptions[0]}")
+                if self.connected:
+                    told = ""
+                why = f"{self._url}: {errors.exceptions[0]}; it is tried again every second"
+                if why != told:
+                    self._on_error(why)
+                told = why
             finally:
                 self.connected = False
             await asyncio.sleep(_RETRY_S)

@@ -95,13 +95,14 @@ async def live(
     seconds: float | None = None,
     log: Path | None = None,
     watch: Callable[[State], None] = lambda _state: None,
+    on_next: Callable[[str], None] = lambda _name: None,
     patience_s: float = PATIENCE_S,
 ) -> None:
     """Connect sensors and estimate until the time is up or somebody presses Ctrl-C.
 
     Parameters
     ----------
-    radio, worn, seconds, watch, patience_s
+    radio, worn, seconds, watch, on_next, patience_s
         As of `kinefed.sensors.streaming.stream`.
     feed
         Into the engine; its sensors are `worn`.
@@ -122,7 +123,8 @@ async def live(
     DataError
         ``exists`` for the log.
     """
-    hub, stop = Hub(radio, [each.sensor() for each in worn]), asyncio.Event()
+    hub = Hub(radio, [each.sensor() for each in worn], on_next=on_next)
+    stop = asyncio.Event()
     writer = contextlib.nullcontext() if log is None else LogWriter(log, worn)
     newest = _Newest()
     with writer as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.sensors.driver import Advertisement, Driver
 from kinefed.sensors.drivers.gforce import gforce
+from kinefed.sensors.drivers.lsl import lsl
 from kinefed.sensors.drivers.movella_dot import movella_dot
 from kinefed.sensors.drivers.myo import myo
 from kinefed.sensors.drivers.polar_h10 import polar_h10
@@ -35,6 +36,9 @@ DRIVERS: dict[str, Callable[..., Driver]] = {
 }
 """Driver id to the function that makes the driver; its keyword arguments are the settings."""
 
+OTHERS: dict[str, Callable[..., Driver]] = {"lsl": lsl}
+"""The same for what is no Bluetooth sensor."""
+
 
 def make_driver(driver_id: str, **settings: object) -> Driver:
     """Make a driver by its id.
@@ -42,7 +46,7 @@ def make_driver(driver_id: str, **settings: object) -> Driver:
     Parameters
     ----------
     driver_id
-        Key of `DRIVERS`, or the path of a profile, which ends in ``.toml``.
+        Key of `DRIVERS` or `OTHERS`, or the path of a profile, which ends in ``.toml``.
     settings
         Keyword arguments of that function.
 
@@ -55,13 +59,14 @@ def make_driver(driver_id: str, **settings: object) -> Driver:
     """
     if driver_id.endswith(".toml") and not settings:
         return read_profile(driver_id)
-    if driver_id not in DRIVERS:
+    every = DRIVERS | OTHERS
+    if driver_id not in every:
         raise UsageError(
             UsageReason.UNKNOWN_NAME,
             f"no driver is called {driver_id!r}",
-            next_step=f"There are {', '.join(DRIVERS)}",
+            next_step=f"There are {', '.join(every)}",
         )
-    make = DRIVERS[driver_id]
+    make = every[driver_id]
     known = inspect.signature(make).parameters
     for name in settings:
         if name not in known:
@@ -70,6 +75,14 @@ def make_driver(driver_id: str, **settings: object) -> Driver:
                 f"it has no setting {name!r}",
                 where=f"sensor {driver_id}",
                 next_step=f"It has {', '.join(known) or 'none'}",
+            )
+    for name, each in known.items():
+        if each.default is inspect.Parameter.empty and name not in settings:
+            raise UsageError(
+                UsageReason.BAD_ARGUMENT,
+                f"it needs the setting {name!r}",
+                where=f"sensor {driver_id}",
+                next_step=f"It has {', '.join(known)}",
             )
     return make(**settings)
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bumble import ll
+from bumble.att import Opcode
 from bumble.controller import Controller
 from bumble.core import PhysicalTransport
 from bumble.hci import Address
 from bumble.link import LocalLink
+
+# After four bytes of L2CAP.
+_ATT_OPCODE = 4
+_VALUES = (Opcode.ATT_HANDLE_VALUE_NOTIFICATION, Opcode.ATT_HANDLE_VALUE_INDICATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,20 @@ class Air(LocalLink):
     ----------
     pace
         How it behaves.
+
+    Attributes
+    ----------
+    pace
+        As given; may be changed at any time.
+    cut_off
+        Values that waited for the next connection event when their connection ended, by the
+        device that sent them: they are gone, as in a real sensor.
     """
 
     def __init__(self, pace: Pace | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pace = pace or Pace()
+        self.cut_off: Counter[Controller] = Counter()
         self._random = random.Random(self.pace.seed)
         self._waiting: list[tuple[Controller, Callable[[], None]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -85,17 +100,23 @@ class Air(LocalLink):
         connection = sender_controller.le_connections.get(destination_address)
         receiver = self.find_le_controller(destination_address)
         if connection is None or receiver is None:
+            self._cut(sender_controller, data)
             return
         # Not the sender's random address, which need not be the one it is connected by.
         source = connection.self_address
 
         def deliver() -> None:
-            # The connection may have ended while the data waited.
             if source in receiver.le_connections:
                 receiver.on_link_acl_data(source, transport, data)
+            else:
+                self._cut(sender_controller, data)
 
         self._waiting.append((sender_controller, deliver))
         self._schedule()
+
+    def _cut(self, sender: Controller, data: bytes) -> None:
+        if data[_ATT_OPCODE] in _VALUES:
+            self.cut_off[sender] += 1
 
     def send_advertising_pdu(
         self, sender_controller: Controller, packet: ll.AdvertisingPdu

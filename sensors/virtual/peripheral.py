@@ -123,6 +123,11 @@ class Peripheral:
         self._mute = on
 
     @property
+    def cut_off(self) -> int:
+        """Values that were on their way when a connection ended; they count as sent."""
+        return self._air.cut_off[self._controller]
+
+    @property
     def connected(self) -> bool:
         """Whether somebody is connected."""
         return self._connection is not None

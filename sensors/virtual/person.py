@@ -166,7 +166,9 @@ def swinging(worn: Sequence[Worn], seconds: float = 20.0, rate_hz: float = 200.0
         "gyro.z": zero,
     }
     columns: dict[str, FloatArray] = {}
-    for place in dict.fromkeys(each.place for each in worn if each.place is not None):
+    places = dict.fromkeys(each.place for each in worn if each.place is not None)
+    # Of sensors that nobody wears yet the person still is one.
+    for place in places or ("pelvis",):
         for label, values in motion.items():
             kind, _, axis = label.partition(".")
             columns[f"{kind}.{place}.{axis}"] = values

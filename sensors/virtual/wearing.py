@@ -32,6 +32,9 @@ _DIP_RAD = 1.1
 _GRAVITY = 9.80665
 # A contraction at the envelope's reference gives about this root mean square under the skin.
 _FULL_EFFORT_V = 3e-4
+# Between contractions an electrode still gives some microvolts, the noise of skin and amplifier:
+# one that gives none at all is off.
+_REST_SHARE = 0.01
 # Counts that the loudest thousandth of the samples reaches on an armband without a scale.
 _LOUD_COUNTS = 100.0
 _EMG_BAND_HZ = (20.0, 450.0)
@@ -264,7 +267,8 @@ def _under(envelope: Stream, muscle: str) -> Stream:
     noise = dsp.sosfilt(sos, rng.standard_normal(n))
     column = np.nan_to_num(envelope.column(f"envelope.{muscle}"))
     height = np.interp(np.arange(n) / rate_hz, np.arange(len(column)) / envelope.rate_hz, column)
-    volts = _FULL_EFFORT_V * np.maximum(height, 0.0) * noise / max(float(noise.std()), 1e-12)
+    loud = np.hypot(np.maximum(height, 0.0), _REST_SHARE)
+    volts = _FULL_EFFORT_V * loud * noise / max(float(noise.std()), 1e-12)
     return Stream("emg", rate_hz, envelope.start_s, (f"emg.{muscle}",), ("V",), volts[:, None])
 
 

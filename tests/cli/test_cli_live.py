@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,6 +110,7 @@ def test_angles_of_worn_imus_become_torque_and_the_log_gives_it_again(
     assert found["sides"] == ["r"]
     assert found["processing_ms"]["p50"] > 0.0
     assert all(stream["received"] > 100 for stream in found["streams"].values())
+    assert found["channels_at_fault"] == {}
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert len(rows) == sum(found["outputs"].values())
     torques = [row["torque.knee_nm_per_kg"] for row in rows if row["status"] == "ok"]
@@ -139,9 +142,13 @@ def test_angles_of_worn_imus_become_torque_and_the_log_gives_it_again(
 
 
 def test_a_model_of_a_task_that_needs_less_stands_behind(kinefed: Run, home: Path) -> None:
-    """Without a calibration there are no angles: the model behind is all there is."""
+    """Without a calibration there are no angles: the model behind is all there is.
+
+    It runs frame by frame here, which the engine's own tests compare with windows.
+    """
     less, more = home / "thigh.safetensors", home / "angles.safetensors"
-    result = kinefed(*worn(home), "--model", more, "--model", less, "--seconds", 2, "--json")
+    result = kinefed(*worn(home), "--model", more, "--model", less, "--seconds", 2, "--json",
+                     "--stateful")  # fmt: skip
     assert result.code == 0, result.err
     assert "lacks angle.hip_flexion" in result.err
     assert "ok" in result.json["outputs"]
@@ -257,6 +264,44 @@ def test_ros_and_lsl_are_told_of_the_end_too(kinefed: Run, home: Path) -> None:
     assert np.isnan(rows[-1]).all()
 
 
+def test_a_stream_of_another_program_becomes_torque_without_bluetooth(
+    kinefed: Run, home: Path, tmp_path: Path
+) -> None:
+    from kinefed.sensors.lsl import Outlet
+
+    channels, name = [f"gyro.thigh.r.{axis}" for axis in "xyz"], f"test-{uuid.uuid4().hex[:8]}"
+    settings = {"stream": name, "rate_hz": 100, "channels": ", ".join(channels)}
+    worn_file, out, log = (tmp_path / n for n in ("worn.toml", "torque.csv", "session.kfpl"))
+    write_worn(worn_file, [Worn("other", "lsl", settings)])
+    outlet, done = Outlet(name, "Motion", 100.0, channels), threading.Event()
+
+    def send() -> None:
+        begin_ns, count = time.monotonic_ns(), 0
+        while not done.wait(0.01):
+            due = (time.monotonic_ns() - begin_ns) // 10**7
+            at = np.arange(count, due)
+            values = np.column_stack([np.sin(at / 15.0 + axis) for axis in range(3)])
+            outlet.push(values, begin_ns + at * 10**7)
+            count = due
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        result = kinefed("live", "--worn", worn_file, "--model", home / "thigh.safetensors",
+                         "--seconds", 3, "--out", out, "--log", log, "--json")  # fmt: skip
+    finally:
+        done.set()
+        sending.join()
+    assert result.code == 0, result.err
+    assert result.json["streams"]["other-stream"]["lost"] == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    torques = [row["torque.hip_nm_per_kg"] for row in rows if row["status"] == "ok"]
+    assert len(torques) > 150
+    assert len(set(torques)) > 100
+    replayed = kinefed("sensors", "replay", log, "--json")
+    assert replayed.json["streams"]["other-stream"] > 200
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="opens a pseudo-terminal")
 def test_a_terminal_shows_sensors_and_torques_and_is_left_clean(home: Path) -> None:
     import pty
@@ -276,6 +321,7 @@ def test_a_terminal_shows_sensors_and_torques_and_is_left_clean(home: Path) -> N
     os.close(ours)
     assert process.returncode == 0
     text = shown.decode()
+    assert "connecting pelvis (1 of 4)" in text
     # Tables of sensors and of torques, drawn over and over in place.
     assert text.count("4 of 4 sensors connected") > 10
     for word in ("shank.r", "rate (Hz)", "battery (%)", "hip.r", "N m/kg", "\x1b[32mok"):

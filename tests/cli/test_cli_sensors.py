@@ -10,8 +10,11 @@ import shutil
 import signal
 import sys
 import threading
+import time
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from kinefed.sensors.streaming import stream
 from kinefed.sensors.virtual.bluez import BlueZ, Strictness
 from kinefed.sensors.virtual.bus_objects import BlueZError
 from kinefed.sensors.virtual.central import Central
+from kinefed.sensors.virtual.peripheral import Peripheral
 from kinefed.sensors.virtual.person import swinging, virtual_person
 from kinefed.sensors.worn import Worn
 from kinefed.sensors.worn_file import read_worn, write_worn
@@ -91,6 +95,107 @@ def test_a_check_measures_every_stream(kinefed: Run, worn: Path) -> None:
     table = kinefed("sensors", "check", "--simulate", "--worn", worn, "--seconds", 1)
     assert "Hz" in table.out
     assert "shank.r: connected" in table.err
+
+
+def test_sensors_of_a_scan_can_be_checked_before_anybody_has_said_where_they_sit(
+    kinefed: Run, tmp_path: Path
+) -> None:
+    found = tmp_path / "worn.toml"
+    assert kinefed("sensors", "scan", "--simulate", "--seconds", 1, "--write", found).code == 0
+    result = kinefed("sensors", "check", "--worn", found, "--simulate", "--seconds", 2, "--json")
+    assert result.code == 0, result.err
+    assert len(result.json["streams"]) == 6
+
+
+def test_what_is_recorded_goes_out_by_lsl_as_well(kinefed: Run, tmp_path: Path) -> None:
+    from kinefed.sensors.lsl import Inlet
+
+    name, rows, done = f"tag-{uuid.uuid4().hex[:8]}", [], threading.Event()
+    write_worn(tmp_path / "worn.toml", [Worn(name, "movella-dot", place="shank.r")])
+
+    def receive() -> None:
+        with Inlet(f"kinefed-{name}-imu", timeout_s=30.0) as inlet:
+            while not done.is_set():
+                if (timed := inlet.pull(0.2)) is not None:
+                    rows.extend(timed.samples.values)
+
+    receiving = threading.Thread(target=receive)
+    receiving.start()
+    try:
+        result = kinefed("sensors", "record", "--worn", tmp_path / "worn.toml", "--simulate",
+                         "--seconds", 4, "--lsl", "--out", tmp_path / "me", "--json")  # fmt: skip
+    finally:
+        done.set()
+        receiving.join()
+    assert result.code == 0, result.err
+    assert f"sent by LSL: kinefed-{name}-imu" in result.err
+    assert len(rows) > 60
+    dataset = Dataset.open(tmp_path / "me")
+    kept = dataset.load(dataset.refs[0]).streams[f"{name}-imu"].data
+    assert np.isfinite(rows).all()
+    # It swings about one axis: the same movement, though not at the same times.
+    assert np.ptp(rows, axis=0) == pytest.approx(np.ptp(kept, axis=0), rel=0.2, abs=1e-3)
+
+
+def test_dots_are_given_one_clock_and_the_file_says_so(
+    kinefed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    wait = asyncio.sleep
+
+    async def sleep(seconds: float, *more: Any) -> None:
+        """Let the emulated sensors' clocks pass what nobody wants to wait for."""
+        if seconds > 10.0:
+            slept.append(seconds)
+            Peripheral.ahead_s += seconds
+            return
+        await wait(seconds, *more)
+
+    monkeypatch.setattr(Peripheral, "ahead_s", 0.0, raising=False)
+    monkeypatch.setattr("kinefed.cli.sensor_sync.asyncio.sleep", sleep)
+    before = Peripheral.__init__
+
+    def made(self: Peripheral, *words: Any, **options: Any) -> None:
+        before(self, *words, **options)
+        self._clock = lambda: time.monotonic() + Peripheral.ahead_s
+
+    monkeypatch.setattr(Peripheral, "__init__", made)
+    out = tmp_path / "synced.toml"
+    result = kinefed("sensors", "sync", "--simulate", "--out", out, "--json")
+    assert result.code == 0, result.err
+    assert result.json["synchronised"] == ["pelvis", "thigh.r", "shank.r", "foot.r"]
+    assert slept == [14.0]
+    worn = read_worn(out)
+    assert [each.settings.get("synced") for each in worn] == [True] * 4 + [None]
+    assert kinefed("sensors", "sync", "--simulate", "--out", out).code == 3
+
+
+def test_an_electrode_that_is_off_fails_the_check_and_is_named(
+    kinefed: Run, tmp_path: Path
+) -> None:
+    worn = [Worn("band", "myo", electrodes={1: "soleus.r", 2: "tibialis_anterior.r"})]
+    times = np.arange(6000) / 1000.0
+    rng = np.random.default_rng(0)
+    emg = np.column_stack([np.zeros(6000), 1e-4 * rng.standard_normal(6000)])
+    names = ("emg.soleus.r", "emg.tibialis_anterior.r")
+    ref = RecordingRef("S01", "s01", "rest", 1)
+    imu = tuple(f"{kind}.pelvis.{axis}" for kind in ("acc", "gyro") for axis in "xyz")
+    still = np.column_stack([np.sin(times[::10] + i) + 9.8 * (i == 2) for i in range(6)])
+    streams = {
+        "emg": Stream("emg", 1000.0, 0.0, names, ("V", "V"), emg),
+        "imu": Stream("imu", 100.0, 0.0, imu, ("m/s^2",) * 3 + ("rad/s",) * 3, still),
+    }
+    write_dataset(tmp_path / "me", DatasetInfo("me"), [Subject("S01")], [Recording(ref, streams)])
+    write_worn(tmp_path / "worn.toml", worn)
+    words = ["sensors", "check", "--worn", tmp_path / "worn.toml", "--simulate", tmp_path / "me",
+             "--seconds", 4]  # fmt: skip
+    result = kinefed(*words, "--json")
+    assert result.code == 4
+    (band,) = (row for row in result.json["streams"] if row["stream"] == "emg")
+    assert band["channels"] == {"emg.soleus.r": ["flat"]}
+    assert band["fault"] == "1 of its channels at fault"
+    told = "emg.soleus.r no signal: the electrode or its lead is off"
+    assert result.err.count(told) == 2  # when it was seen, and at the end
 
 
 def test_a_recording_is_made_again_from_its_log_to_the_bit(
@@ -378,7 +483,9 @@ def test_a_worn_file_says_everything_and_comes_back(tmp_path: Path, worn: Path) 
             electrodes={1: "tibialis_anterior.r", 4: "soleus.r"},
         ),
     )  # fmt: skip
+    found = (found[0], replace(found[1], adapter="hci1", delay_ms=2.5))
     assert read_worn(write_worn(tmp_path / "again.toml", found)) == found
+    assert tuple(Worn.from_dict(each.to_dict()) for each in found) == found
     with pytest.raises(DataError, match="there already"):
         write_worn(tmp_path / "again.toml", found)
 
@@ -438,8 +545,11 @@ def test_own_firmware_is_found_beside_the_worn_file(tmp_path: Path) -> None:
     assert found.driver().streams[0].rate_hz == 100.0
 
 
-def test_the_examples_of_the_page_work(kinefed: Run, tmp_path: Path) -> None:
+def test_the_examples_of_the_page_work(
+    kinefed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worked example of docs/sensors.md, word for word."""
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs/sensors.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(format = 1.*?)```", page, re.DOTALL)
     tomllib.loads(example)
@@ -465,7 +575,7 @@ def test_the_examples_of_the_page_work(kinefed: Run, tmp_path: Path) -> None:
     assert "same" in kinefed(*words).err
 
 
-@pytest.mark.parametrize("command", ["scan", "check", "record", "replay"])
+@pytest.mark.parametrize("command", ["scan", "check", "record", "replay", "sync"])
 def test_every_sensor_command_has_help_and_json(kinefed: Run, command: str) -> None:
     result = kinefed("sensors", command, "--help")
     assert result.code == 0

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from radio_bench import decode, samples, states, studio, until
@@ -100,6 +101,25 @@ def test_an_adapter_without_free_slots_is_told(monkeypatch):
     assert error.reason is SensorReason.REFUSED
     assert error.where == "b"
     assert "5 to 7 connections" in error.next_step
+
+
+def test_a_sensor_can_have_an_adapter_of_its_own():
+    async def scene():
+        async with studio("bluez", find_s=1.0) as place:
+            sensors = [await place.add("a", "movella-dot"), await place.add("b", "movella-dot")]
+            named = [replace(sensors[0], adapter="hci0"), sensors[1]]
+            async with Hub(place.radio, named) as hub:
+                assert hub.connected == 2
+            # There is one adapter on this bus.
+            with pytest.raises(SensorError) as caught:
+                async with Hub(place.radio, [sensors[0], replace(sensors[1], adapter="hci7")]):
+                    pass
+            return caught.value
+
+    error = asyncio.run(scene())
+    assert error.where == "b"
+    assert error.reason is SensorReason.NO_ADAPTER
+    assert "hci7" in str(error)
 
 
 def test_a_forgotten_device_is_found_again():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from kinefed.datasets.errors import UsageError
@@ -49,6 +50,34 @@ def test_delays_are_found_to_a_millisecond_however_sensors_are_held(rates):
     for place, late_ms in wanted_ms().items():
         assert 1e3 * found[place].delay_s == pytest.approx(late_ms, abs=1.0)
         assert found[place].alike > 0.98
+
+
+def tapped(time_s, taps_s, averaged):
+    """Size of the acceleration under taps of 10 ms, as it is or averaged since the last sample."""
+    back = np.linspace(-1.0 / 60.0, 0.0, 50) if averaged else np.zeros(1)
+    through = (time_s[:, None, None] + back[:, None] - taps_s) / 0.01
+    pulses = 40.0 * np.sin(np.pi * np.clip(through, 0.0, 1.0))
+    return 9.81 + pulses.sum(axis=2).mean(axis=1)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_taps_are_too_short_for_the_rates_of_worn_imus(averaged):
+    """Why sensors are turned together and not tapped: a tap ends before the next sample comes."""
+    time_s, grid = np.arange(720) / 60.0, np.arange(500, 11_000) / 1000.0
+    errors_ms = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        taps_s = 1.0 + 1.2 * np.arange(8) + rng.uniform(0.0, 0.3, 8)
+        late_s = rng.uniform(-0.03, 0.03, 2)
+        one, other = (
+            CubicSpline(time_s, tapped(time_s - late, taps_s, averaged)) for late in late_s
+        )
+        shifts = np.arange(-80, 81)
+        alike = [np.corrcoef(one(grid), other(grid + 1e-3 * shift))[0, 1] for shift in shifts]
+        errors_ms.append(abs(shifts[np.argmax(alike)] - 1e3 * (late_s[1] - late_s[0])))
+    # Turning is right to 1 ms, above.
+    assert max(errors_ms) > 3.0
+    assert np.median(errors_ms) < 10.0
 
 
 def test_lost_samples_do_no_harm():

@@ -112,6 +112,18 @@ def test_a_fault_of_an_electrode_is_found_and_its_neighbours_stay_good(number, s
     assert all(each.good for each in look[1:])
 
 
+@pytest.mark.parametrize(("rest_s", "faults"), [(1.2, ()), (2.4, (Fault.FLAT,))])
+def test_a_muscle_that_rests_below_the_steps_of_a_coarse_converter_is_no_fault(rest_s, faults):
+    """8 bits of 16 uV: between contractions such an armband gives one and the same count."""
+    times = np.arange(3000) / 1000.0
+    effort = 1e-4 * np.random.default_rng(0).standard_normal(3000)
+    counts = np.round(np.where(times < rest_s, 3e-6, effort) / 16e-6)
+    monitor = QualityMonitor(("emg.soleus.r",), 1000.0)
+    monitor.push(16e-6 * counts[:, None], np.ones(3000, bool))
+    (found,) = monitor.look()
+    assert found.faults == faults
+
+
 def test_hum_that_does_no_harm_is_not_said_but_measured():
     look = spoilt(0, lambda _, times: hum(50.0, 5e-6)(0.0 * times, times))
     assert look[0].good

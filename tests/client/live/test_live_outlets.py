@@ -198,6 +198,22 @@ def test_rosbridge_gets_messages_again_after_it_was_away() -> None:
     assert (outlet.sent, outlet.dropped) == (21, 30)
 
 
+def test_a_server_that_is_not_there_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kinefed.client.live.rosbridge._RETRY_S", 0.02)
+    errors: list[str] = []
+
+    async def session() -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+            async with RosbridgeOutlet(url, on_error=errors.append):
+                await asyncio.sleep(0.5)
+
+    asyncio.run(session())
+    (told,) = errors
+    assert "tried again every second" in told
+
+
 def test_lsl_gets_torques_with_the_time_of_their_tick() -> None:
     from kinefed.sensors.lsl import Inlet
 
