@@ -19,6 +19,7 @@ import numpy as np
 from kinefed.biomechanics.body import ROOT
 from kinefed.biomechanics.mjcf import Model
 from kinefed.biomechanics.newton_euler import Whole, inverse_dynamics, whole_body_wrench
+from kinefed.biomechanics.segments import cross, dot
 from kinefed.biomechanics.tree import links_of
 from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.datasets.types import FloatArray
@@ -144,20 +145,23 @@ def external(
     """
     chain = dynamics.chains[_known(side, dynamics.chains, "a force on")]
     frames, count = dynamics.tau.shape
-    moment = np.zeros((frames, 3))
+    # Frames last in memory, as all that works on them runs along the frames.
+    moment = np.zeros((3, frames)).T
     if free_moment is not None and free_moment.ndim == 1:
-        moment = np.multiply.outer(free_moment, [0.0, 0.0, 1.0])
+        moment[:, 2] = free_moment
     elif free_moment is not None:
         moment = free_moment
     for name, x in (("force", force), ("cop", cop), ("free_moment", moment)):
         if x.shape != (frames, 3):
             raise _bad(f"{name} of the shape {x.shape}", "external", f"Give it as ({frames}, 3)")
-    result = np.zeros((frames, count))
+    push, place = np.ascontiguousarray(force.T), np.ascontiguousarray(cop.T)
+    result = np.zeros((count, frames))
     for name in chain:
         j = dynamics.coordinates.index(name)
-        along = force if name in _SLIDES else np.cross(cop - dynamics.anchors[:, j], force) + moment
-        result[:, j] = np.einsum("fa,fa->f", dynamics.axes[:, j], along)
-    return result
+        arm = place - dynamics.anchors[:, j].T
+        along = push if name in _SLIDES else cross(arm, push) + moment.T
+        result[j] = dot(dynamics.axes[:, j].T, along)
+    return result.T
 
 
 class Engine:

@@ -96,16 +96,17 @@ class Paths:
             (frames, muscles, coordinates), minus the derivative of the length.
         """
         frames, coordinates = angles_rad.shape
-        values = np.empty((frames, self.matrix.shape[1]))
+        # Frames last in memory, as all that works on them runs along the frames.
+        values = np.empty((self.matrix.shape[1], frames))
         for start in range(0, frames, _BLOCK):
             part = slice(start, start + _BLOCK)
             inside = np.clip(angles_rad[part], self.low_rad, self.high_rad).T
             table = np.ones((len(self.matrix), inside.shape[1]))
             for k, (parent, c) in enumerate(self.monomials, start=1):
                 np.multiply(table[parent], inside[c], out=table[k])
-            values[part] = table.T @ self.matrix
-        shaped = values.reshape(frames, 1 + coordinates, -1)
-        lengths, arms = shaped[:, 0], shaped[:, 1:].transpose(0, 2, 1)
+            values[:, part] = self.matrix.T @ table
+        shaped = values.reshape(1 + coordinates, -1, frames).T
+        lengths, arms = shaped[:, :, 0], shaped[:, :, 1:]
         beyond = angles_rad - np.clip(angles_rad, self.low_rad, self.high_rad)
         outside = beyond.any(axis=1)
         lengths[outside] -= np.einsum("fmc,fc->fm", arms[outside], beyond[outside])

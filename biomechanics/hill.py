@@ -169,7 +169,7 @@ def capacity(lengths_m: FloatArray, velocities_m_s: FloatArray, hill: HillParame
             f"lengths {lengths_m.shape}, velocities {velocities_m_s.shape}, {count} muscles",
             where="capacity",
         )
-    out = [np.empty(lengths_m.shape) for _ in range(4)]
+    out = [np.empty_like(lengths_m) for _ in range(4)]
     for start in range(0, len(lengths_m), _BLOCK):
         part = slice(start, start + _BLOCK)
         for whole, values in zip(

@@ -3,8 +3,7 @@
 The recursive Newton-Euler algorithm (Featherstone, Rigid Body Dynamics Algorithms, 2008, chapter
 5): from the root outward how every segment moves (`segments`), then from the tips inward what force
 and moment that takes. The rate of change of the angular momentum about a segment's centre of mass
-is ``sum_kl J_kl R_k x R''_l`` with J the integral of ``r_k r_l dm``, which the inertia I gives as
-``tr(I) / 2 - I``.
+is ``sum_kl J_kl R_k x R''_l`` with J the integral of ``r_k r_l dm`` (`Link.spread`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinefed.biomechanics.segments import Moving, carried, cross, dot, feel, turned
+from kinefed.biomechanics.segments import Moving, carried, combined, cross, dot, feel, turned
 from kinefed.biomechanics.tree import Link
 from kinefed.datasets.types import FloatArray
 
@@ -191,11 +190,5 @@ def _inertial(
 
 def _momentum_rate(link: Link, now: Moving) -> FloatArray:
     """Rate of change of the angular momentum about the segment's centre of mass."""
-    spread = 0.5 * np.trace(link.inertia) * np.eye(3) - link.inertia
-    return sum(
-        (
-            cross(axis, turned(now.axes_bend, row))
-            for axis, row in zip(now.axes, spread, strict=True)
-        ),
-        start=np.zeros_like(now.spin),
-    )
+    each = np.einsum("kif,kjf->ijf", now.axes, combined(link.spread, now.axes_bend))
+    return np.stack([each[1, 2] - each[2, 1], each[2, 0] - each[0, 2], each[0, 1] - each[1, 0]])

@@ -16,9 +16,11 @@ the answer without bounds in every fourth frame, and in the others from what lie
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinefed.biomechanics.line_search import BoolArray, Line, Which, search
 from kinefed.datasets.errors import DataError, DataReason
@@ -29,7 +31,7 @@ LOWEST_ACTIVATION = 0.01
 _BLOCK = 2048
 # Of so many frames one is solved without knowing its neighbours.
 _STRIDE = 4
-_MAX_STEPS = 60
+_FIRST_STEPS, _MAX_STEPS = 2, 60
 # The gradient that ends the search, as a share of the torques of a frame.
 _TOLERANCE = 1e-9
 
@@ -79,15 +81,17 @@ def static_optimisation(
             f"a lower bound lies above the upper one, or slack_nm {slack_nm} is below 0.1",
         )
     # Torques in units of the muscles' own, so that one tolerance and damping fit leg and arm.
-    size = float(np.hypot(np.sqrt(np.mean(torque_per_activation**2)), slack_nm))
+    own = float(np.linalg.norm(torque_per_activation)) / math.sqrt(torque_per_activation.size)
+    size = math.hypot(own, slack_nm)
+    # Frames last: every operation below runs along contiguous memory.
+    table, wanted = torque_per_activation.transpose(1, 2, 0), torque.T / size
 
-    def block(part: slice) -> _Block:
-        # Frames last: every operation below then runs along contiguous memory.
+    def block(part: slice | NDArray[np.intp]) -> _Block:
         return _Block(
-            np.ascontiguousarray(torque_per_activation[part].transpose(1, 2, 0)) / size,
-            np.ascontiguousarray(torque[part].T) / size,
-            np.ascontiguousarray(lower[part].T),
-            np.ascontiguousarray(upper[part].T),
+            np.divide(table[:, :, part], size, order="C"),
+            wanted[:, part],
+            np.ascontiguousarray(lower.T[:, part]),
+            np.ascontiguousarray(upper.T[:, part]),
             (slack_nm / size) ** 2,
         )
 
@@ -97,7 +101,9 @@ def static_optimisation(
         # Without bounds the answer is at hand; at l = 0 all muscles are clipped and Newton knows
         # nothing.
         found = _solve(some, some.direction(None, some.b))
-    activation = np.empty((frames, muscles))
+    dual = np.empty(wanted.shape)
+    activation = np.empty((muscles, frames))
+    late = []
     for begin in range(0, frames, _BLOCK):
         part = slice(begin, min(begin + _BLOCK, frames))
         rest = block(part)
@@ -105,10 +111,15 @@ def static_optimisation(
             near = _between(found, part)
         else:
             # s = e^2 l
-            near = (rest.b - np.einsum("jmf,fm->jf", rest.a, start[part])) / rest.e2
-        dual = _solve(rest, near)
-        activation[part] = np.clip(rest.back(dual), rest.low, rest.high).T
-    return activation
+            near = (rest.b - np.einsum("jmf,mf->jf", rest.a, start.T[:, part])) / rest.e2
+        dual[:, part], left = _advance(rest, near, _FIRST_STEPS)
+        activation[:, part] = np.clip(rest.back(dual[:, part]), rest.low, rest.high)
+        late.append(begin + left)
+    # Few frames need more steps. All together they cost fewer calls than block by block.
+    few = np.concatenate(late)
+    rest = block(few)
+    activation[:, few] = np.clip(rest.back(_solve(rest, dual[:, few])), rest.low, rest.high)
+    return activation.T
 
 
 def antagonist_floor(
@@ -138,16 +149,18 @@ def antagonist_floor(
     _check(torque_per_activation, torque)
     if not 0.0 <= share <= 1.0:
         raise DataError(DataReason.OUT_OF_RANGE, f"the share {share} is not in 0..1")
-    floor = np.full(activation.shape, low)
-    for joint in range(torque.shape[1]):
-        signed = torque_per_activation[:, joint] * np.sign(torque[:, joint, None])
-        agonist = np.maximum(signed, 0.0)
-        antagonist = agonist - signed
-        strength = np.maximum(agonist.sum(axis=1), 1e-9)
-        level = np.einsum("fm,fm->f", agonist, activation) / strength
-        antagonist *= (share * level / np.maximum(antagonist.max(axis=1), 1e-9))[:, None]
+    # Frames last: every operation below runs along contiguous memory.
+    table = torque_per_activation.transpose(1, 2, 0)
+    floor = np.full(table.shape[1:], low)
+    for own, sign in zip(table, np.sign(torque.T), strict=True):
+        agonist = own * sign
+        antagonist = np.maximum(-agonist, 0.0)
+        np.maximum(agonist, 0.0, out=agonist)
+        strength = np.maximum(agonist.sum(axis=0), 1e-9)
+        level = np.einsum("mf,mf->f", agonist, activation.T) / strength
+        antagonist *= share * level / np.maximum(antagonist.max(axis=0), 1e-9)
         np.maximum(floor, antagonist, out=floor)
-    return np.asarray(np.minimum(floor, 1.0))
+    return np.asarray(np.minimum(floor, 1.0)).T
 
 
 def _check(a: FloatArray, b: FloatArray) -> tuple[int, int, int]:
@@ -229,20 +242,31 @@ def _between(dual: FloatArray, part: slice) -> FloatArray:
 
 def _solve(block: _Block, dual: FloatArray) -> FloatArray:
     """Give the dual variables of one block, (joints, frames), beginning with some."""
+    found, left = _advance(block, dual, _MAX_STEPS)
+    if len(left):
+        raise DataError(
+            DataReason.OUT_OF_RANGE,
+            f"static optimisation finds no answer for {len(left)} frames",
+            next_step="Look for torques out of all proportion to the muscles",
+        )
+    return found
+
+
+def _advance(block: _Block, dual: FloatArray, steps: int) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Take so many of Newton's steps at most; also give the frames that need more."""
     out = np.empty_like(dual)
     left = np.arange(dual.shape[1])
+    limit = _TOLERANCE * (1.0 + np.abs(block.b).max(axis=0))
     y = block.back(dual)
     g = block.gradient(dual, y)
-    for _ in range(_MAX_STEPS):
-        going = np.abs(g).max(axis=0) > _TOLERANCE * (1.0 + np.abs(block.b).max(axis=0))
+    for step in range(steps + 1):
+        going = np.abs(g).max(axis=0) > limit
         if not going.all():
-            ended = ~going
-            out[:, left[ended]] = dual[:, ended]
-            left = left[going]
-            if len(left) == 0:
-                return out
-            block = block.keep(going)
+            out[:, left] = dual
+            left, block, limit = left[going], block.keep(going), limit[going]
             dual, y, g = dual[:, going], y[:, going], g[:, going]
+        if step == steps or len(left) == 0:
+            break
         d = block.direction((y > block.low) & (y < block.high), g)
         line = Line(
             block.low,
@@ -256,8 +280,5 @@ def _solve(block: _Block, dual: FloatArray) -> FloatArray:
         dual = dual + size * d
         y = y + size * line.z
         g = block.gradient(dual, y)
-    raise DataError(
-        DataReason.OUT_OF_RANGE,
-        f"static optimisation finds no answer for {len(left)} frames",
-        next_step="Look for torques out of all proportion to the muscles",
-    )
+    out[:, left] = dual
+    return out, left

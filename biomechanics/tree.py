@@ -60,8 +60,9 @@ class Link:
         Place of the segment it hangs on, before this one; -1: the world.
     origin_m
         (3,) in the axes of that one; its axes are the same where all coordinates are zero.
-    mass_kg, com_m, inertia
-        Mass, centre (3,) in the segment's axes, and inertia (3, 3) about it.
+    mass_kg, com_m, spread
+        Mass, centre (3,) in the segment's axes, and the integral of ``r_k r_l dm`` about it,
+        (3, 3), which the inertia I gives as ``tr(I) / 2 - I``.
     joints
         From the outer to the inner one, all at the origin; those that slide come before those that
         turn, and only on the first segment.
@@ -74,7 +75,7 @@ class Link:
     origin_m: FloatArray
     mass_kg: float
     com_m: FloatArray
-    inertia: FloatArray
+    spread: FloatArray
     joints: tuple[Joint, ...]
     marks: tuple[Mark, ...]
 
@@ -99,7 +100,7 @@ def links_of(model: Any) -> list[Link]:
                 body.pos.copy(),
                 float(body.mass[0]),
                 body.ipos.copy(),
-                turn @ np.diag(body.inertia) @ turn.T,
+                turn @ np.diag(0.5 * body.inertia.sum() - body.inertia) @ turn.T,
                 tuple(
                     _joint(model.joint(j)) for j in range(model.njnt) if model.jnt_bodyid[j] == i
                 ),

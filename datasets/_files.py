@@ -17,6 +17,8 @@ from kinefed.datasets.types import Event, Gap, Recording, RecordingRef, Stream, 
 
 FORMAT = 1
 TIME = "time_s"
+# About so many samples tell how coarse a channel is.
+_LOOK = 500
 _AGAIN = "Import the recording again"
 
 
@@ -30,8 +32,24 @@ def write_stream(path: Path, stream: Stream) -> None:
         "units": json.dumps(dict(zip(stream.channels, stream.units, strict=True))),
     }
     table = pa.table(arrays, names=[TIME, *stream.channels]).replace_schema_metadata(meta)
-    # Hardly two samples are alike: a dictionary of values makes files slower and no smaller.
-    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    few = stream.data[:: max(len(stream.data) // _LOOK, 1)]
+    coarse = {
+        name: len(np.unique(column)) < 0.9 * len(column)
+        for name, column in zip(stream.channels, few.T, strict=True)
+    }
+    # Where hardly two samples are alike their first bytes are: with those side by side files are as
+    # small as with zstd, and written and read in half the time. A converter's few steps zstd finds.
+    pq.write_table(
+        table,
+        path,
+        compression={TIME: "snappy", **{n: "zstd" if c else "snappy" for n, c in coarse.items()}},
+        use_dictionary=False,
+        use_byte_stream_split=[
+            TIME,
+            *(name for name, is_coarse in coarse.items() if not is_coarse),
+        ],
+        write_statistics=False,
+    )
 
 
 def read_table(path: Path) -> Any:

@@ -76,10 +76,12 @@ def _stream_faults(recording: Recording, stream: Stream) -> list[Fault]:
     where = f"{recording.ref.key}/{stream.name}"
     if stream.data.shape[0] == 0:
         return [Fault(where, "it has no samples", DataReason.EMPTY)]
-    gap = np.zeros(stream.data.shape[0], dtype=bool)
+    time_s = stream.time_s
+    gap = np.zeros(len(time_s), dtype=bool)
     for g in recording.gaps:
         if g.stream == stream.name:
-            gap |= (stream.time_s >= g.start_s) & (stream.time_s <= g.end_s)
+            first = np.searchsorted(time_s, g.start_s)
+            gap[first : np.searchsorted(time_s, g.end_s, side="right")] = True
     faults: list[Fault] = []
     for channel, unit, column in zip(stream.channels, stream.units, stream.data.T, strict=True):
         try:

@@ -20,6 +20,9 @@ from kinefed.simulations.cohort.tasks import check_recording
 _LOAD_SHARE = 0.06
 # Repetitions of one person vary by this share, people by twice as much.
 _REPEAT = 0.06
+# By how much people differ in where they turn round, in degrees: healthy people's active ranges of
+# the wrist differ by 6 or 7 (Boone and Azen 1979).
+_END_DEG = 3.0
 _MARGIN_S = 1.0
 
 
@@ -61,7 +64,7 @@ class ArmTask:
     joint
         Which of the arm's coordinates goes to and fro.
     low, high
-        Its ends in degrees.
+        Its ends in degrees, of the middle person.
     still
         Where the other two joints stay, degrees, in the order of the coordinates; the moving
         joint's entry is not read.
@@ -102,9 +105,13 @@ class ArmTask:
         moving, rest = often("pace", self.takes_s), often("rest", 0.25)
         start = -_MARGIN_S + np.cumsum(np.concatenate([[0.2], (moving + rest)[:-1]]))
         up = np.arange(count) % 2 == 0
-        reach = np.deg2rad(self.high - self.low) * (1.0 + _REPEAT * (rng.random(count) - 1.0))
-        far = np.deg2rad(self.low) + np.where(up, reach, 0.0)
-        near = np.concatenate([[np.deg2rad(self.low)], far[:-1]])
+        low, high = (
+            np.deg2rad(middle + _END_DEG * person.manner(f"{self.joint} {end}"))
+            for end, middle in (("low", self.low), ("high", self.high))
+        )
+        reach = (high - low) * (1.0 + _REPEAT * (rng.random(count) - 1.0))
+        far = low + np.where(up, reach, 0.0)
+        near = np.concatenate([[low], far[:-1]])
         knots = np.stack([start, start + moving], axis=1).ravel()
         q = np.tile(np.deg2rad(self.still), (len(time_s), 1))
         moved = hermite(time_s, knots, np.stack([near, far], axis=1).ravel())
@@ -125,33 +132,36 @@ class ArmTask:
         )
 
 
+# The elbow goes from nearly straight to where the hand reaches the head, the wrist beyond what most
+# daily tasks need (Morrey et al. 1981, Ryu et al. 1991).
 _ALL = (
     ArmTask(
         "elbow",
         "bending and stretching the elbow",
         "elbow_flexion",
         10.0,
-        125.0,
+        142.0,
         (0.0, 0.0, 0.0),
+        takes_s=1.25,
     ),
     ArmTask(
         "elbow_load",
         "bending and stretching the elbow with a load in the hand",
         "elbow_flexion",
         10.0,
-        120.0,
+        142.0,
         (0.0, 0.0, 0.0),
         loaded=True,
-        takes_s=1.2,
+        takes_s=1.4,
     ),
     ArmTask(
         "wrist",
         "bending the wrist to either side, the forearm level",
         "wrist_flexion",
-        -45.0,
-        50.0,
+        -50.0,
+        55.0,
         (0.0, 90.0, 0.0),
-        takes_s=0.7,
+        takes_s=0.8,
     ),
 )
 ARM_TASKS: Mapping[str, ArmTask] = MappingProxyType({task.name: task for task in _ALL})

@@ -1,14 +1,16 @@
 """Fit the style of a task once to published movement.
 
 ``python -m kinefed.simulations.cohort.calibrate walk_normal`` starts from that task's numbers in
-``styles.toml``, fits them for a few people and rewrites them there. It takes some minutes.
+``styles.toml``, fits them for a few people and rewrites them there. It takes about a quarter of an
+hour on two cores and needs the extra ``dev``.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,73 +22,86 @@ from kinefed.simulations.cohort.misfit import Target, Walker, misfit
 from kinefed.simulations.cohort.style import Style, styles, unit_of
 from kinefed.simulations.cohort.terrain import terrain_of
 
-_PROBE = 0.02
+# Generations, candidates a generation, and first step of the search in the styles' units.
+_GENERATIONS, _CANDIDATES, _STEP = 200, 16, 0.3
+# What a candidate costs with which a person cannot walk at all.
+_IMPOSSIBLE = 1e6
+# A little pull towards the start decides what the reference leaves open; a stronger one brings
+# candidates back that are beyond a limit.
+_PULL, _BEYOND = 1e-3, 10.0
 
 
-def fit(
-    residual: Callable[[FloatArray], FloatArray],
-    start: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    rounds: int,
-    say: Callable[[str], None],
-) -> FloatArray:
-    """Damped least squares within bounds (Levenberg 1944), forward differences.
+class Fit:
+    """How well a style is walked by several people.
 
-    A general optimiser's first step may leave the region in which a person can walk at all; here
-    every step is short.
+    Parameters
+    ----------
+    name
+        Of the style.
+    start
+        From where the fit begins; speed, stride and width stay as they are there.
     """
-    x = np.clip(start, low, high)
-    r = residual(x)
-    damping = 1.0
-    for turn in range(rounds):
-        jacobian = np.empty((len(r), len(x)))
-        for j in range(len(x)):
-            y = x.copy()
-            y[j] += _PROBE if y[j] + _PROBE < high[j] else -_PROBE
-            jacobian[:, j] = (residual(y) - r) / (y[j] - x[j])
-        hessian, slope = jacobian.T @ jacobian, jacobian.T @ r
-        unit = np.eye(len(x)) * max(1.0, 0.02 * float(np.median(np.diag(hessian))))
-        cost = float(r @ r)
-        for _ in range(10):
-            step = -np.linalg.solve(hessian + damping * unit, slope)
-            y = np.clip(x + np.clip(step, -3.0, 3.0), low, high)
-            tried = residual(y)
-            if float(tried @ tried) < cost:
-                break
-            damping *= 4.0
-        else:
-            return np.asarray(x)
-        x, r, damping = y, tried, max(damping / 5.0, 1e-4)
-        say(f"round {turn + 1}: cost {float(r @ r):.1f}")
-        if float(r @ r) > (1.0 - 3e-4) * cost:
-            return np.asarray(x)
-    return np.asarray(x)
+
+    def __init__(self, name: str, start: Style) -> None:
+        limits = limits_of(name)
+        self._start, self._target = start, Target.of(name)
+        self._walkers = Walker.several()
+        self._terrains = [terrain_of(name, walker.leg) for walker in self._walkers]
+        self._unit = np.array([unit_of(key) for key in STYLE_KEYS])
+        bounds = np.array([limits.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
+        self._low, self._high = bounds.T / self._unit
+        values = np.array([start.values[key] for key in STYLE_KEYS]) / self._unit
+        self.x0 = np.clip(values, self._low, self._high)
+
+    def style(self, x: FloatArray) -> Style:
+        """Style of parameters in their units, (parameters,), brought within the limits."""
+        values = (np.clip(x, self._low, self._high) * self._unit).tolist()
+        at = self._start
+        return Style(at.speed, at.stride, at.width, dict(zip(STYLE_KEYS, values, strict=True)))
+
+    def cost(self, x: FloatArray) -> float:
+        """Sum of squares over the people, and of what is beyond the limits."""
+        style, within = self.style(x), np.clip(x, self._low, self._high)
+        total = _BEYOND * float(np.square(x - within).sum())
+        total += _PULL * float(np.square(within - self.x0).sum())
+        for walker, terrain in zip(self._walkers, self._terrains, strict=True):
+            found = walker.weight * misfit(walker, style, self._target, terrain)
+            total += float(found @ found)
+        return total if np.isfinite(total) else _IMPOSSIBLE
 
 
-def calibrate(name: str, rounds: int, say: Callable[[str], None]) -> Style:
-    """Fit the values of a style to its reference; speed, stride and width stay."""
-    walkers, style = Walker.several(), styles()[name]
-    target = Target.of(name)
-    limits = limits_of(name)
-    unit = np.array([unit_of(key) for key in STYLE_KEYS])
-    bounds = np.array([limits.get(key, (-np.inf, np.inf)) for key in STYLE_KEYS])
-    start = np.array([style.values[key] for key in STYLE_KEYS]) / unit
+_fit: Fit
 
-    def at(x: FloatArray) -> Style:
-        values = dict(zip(STYLE_KEYS, (x * unit).tolist(), strict=True))
-        return Style(style.speed, style.stride, style.width, values)
 
-    def residual(x: FloatArray) -> FloatArray:
-        # A little pull towards the start decides what the reference leaves open.
-        parts = [
-            walker.weight * misfit(walker, at(x), target, terrain_of(name, walker.leg))
-            for walker in walkers
-        ]
-        return np.concatenate([*parts, 0.1 * (x - start)])
+def _begin(name: str, start: Style) -> None:
+    global _fit
+    _fit = Fit(name, start)
 
-    low, high = bounds.T / unit
-    return at(fit(residual, start, low, high, rounds, say))
+
+def _cost(x: FloatArray) -> float:
+    return _fit.cost(x)
+
+
+def calibrate(
+    name: str, start: Style, generations: int, step: float, say: Callable[[str], None]
+) -> Style:
+    """Fit the values of a style by CMA-ES (Hansen 2016, arXiv:1604.00772).
+
+    Peaks that jump from one local maximum to another and frames that become faulty make the cost
+    rough, so that a search along gradients ends where it begins.
+    """
+    import cma
+
+    fit = Fit(name, start)
+    options = {"popsize": _CANDIDATES, "seed": 1, "maxiter": generations, "verbose": -9}
+    search = cma.CMAEvolutionStrategy(fit.x0, step, options)
+    with ProcessPoolExecutor(initializer=_begin, initargs=(name, start)) as pool:
+        while not search.stop():
+            candidates = search.ask()
+            search.tell(candidates, list(pool.map(_cost, candidates)))
+            if search.countiter % 10 == 0:
+                say(f"generation {search.countiter}: cost {search.best.f:.1f}")
+    return fit.style(np.asarray(search.best.x))
 
 
 def write(path: Path, name: str, style: Style) -> None:
@@ -105,11 +120,26 @@ def write(path: Path, name: str, style: Style) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def main(name: str, rounds: int = 30) -> None:
-    """Fit one style from where the data file has it."""
-    style = calibrate(name, rounds, print)
-    write(Path(__file__).with_name("styles.toml"), name, style)
+def main(words: Sequence[str] | None = None) -> None:
+    """Fit one style and put it into the data file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=sorted(styles()))
+    parser.add_argument("--start", help="another style to begin with; by default its own numbers")
+    parser.add_argument("--generations", type=int, default=_GENERATIONS)
+    parser.add_argument("--step", type=float, default=_STEP)
+    for number in ("speed", "stride", "width"):
+        parser.add_argument(f"--{number}", type=float, help="instead of the style's own")
+    options = parser.parse_args(words)
+    own = styles()[options.name]
+    given = (options.speed, options.stride, options.width)
+    speed, stride, width = (
+        usual if number is None else number
+        for number, usual in zip(given, (own.speed, own.stride, own.width), strict=True)
+    )
+    start = Style(speed, stride, width, styles()[options.start or options.name].values)
+    style = calibrate(options.name, start, options.generations, options.step, print)
+    write(Path(__file__).with_name("styles.toml"), options.name, style)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(word) for word in sys.argv[2:3]))
+    main()

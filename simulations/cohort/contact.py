@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.curves import smoothstep
 
@@ -63,14 +64,14 @@ class Support:
     @property
     def along(self) -> FloatArray:
         """Direction up the slope, (frames, 3)."""
-        zero = np.zeros_like(self.slope)
-        return np.stack([np.cos(self.slope), zero, np.sin(self.slope)], axis=1)
+        cosine, sine = cosine_sine(self.slope)
+        return np.stack([cosine, np.zeros_like(sine), sine]).T
 
     @property
     def normal(self) -> FloatArray:
         """Normal of the ground, (frames, 3)."""
-        zero = np.zeros_like(self.slope)
-        return np.stack([-np.sin(self.slope), zero, np.cos(self.slope)], axis=1)
+        x, y, z = self.along.T
+        return np.stack([-z, y, x]).T
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +116,12 @@ def share_wrench(
     apart = support.point[:, 0] - support.point[:, 1]
     _push(parts, (both * force[:, 2] / height_m)[:, None] * -apart)
     arm = support.point - about[:, None, :]
-    _, twist = _close(force, moment - _turning(arm, parts), support)
+    _, twist = _close(force, moment - turning(arm, parts), support)
     across = np.stack([-apart[:, 1], apart[:, 0], np.zeros(len(w))], axis=1)
     reach2 = np.maximum(np.einsum("fi,fi->f", across, across), 1e-4)
     # The vertical part of apart x across is the squared distance: a moment of 4 w_r w_l twist.
     _push(parts, (4.0 * both * twist / reach2)[:, None] * across)
-    shift, twist = _close(force, moment - _turning(arm, parts), support)
+    shift, twist = _close(force, moment - turning(arm, parts), support)
     point = support.point + _moved(shift, support)[:, None, :]
     return Contacts(parts, point, w * twist[:, None], shift)
 
@@ -142,7 +143,8 @@ def share_seat(
     most
         (frames,): the greatest share of the seat.
     """
-    turn = np.cross(support.point - about[:, None, :], force[:, None, :])[:, :, 1]
+    arm = support.point - about[:, None, :]
+    turn = arm[:, :, 2] * force[:, None, 0] - arm[:, :, 0] * force[:, None, 2]
     feet = np.einsum("fc,fc->f", support.share[:, :2], turn[:, :2])
     lever = turn[:, 2] - feet
     steep = np.abs(lever) > TOUCH_N
@@ -152,7 +154,7 @@ def share_seat(
     return Support(share, support.point, support.slope)
 
 
-def _turning(arm: FloatArray, force: FloatArray) -> FloatArray:
+def turning(arm: FloatArray, force: FloatArray) -> FloatArray:
     """Moment of all forces, (frames, 3); both are (frames, contacts, 3)."""
     # Frames last in memory: np.cross would run along the three axes.
     (x, y, z), (fx, fy, fz) = arm.T, force.T

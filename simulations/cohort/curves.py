@@ -6,7 +6,7 @@ Everything is evaluated for all frames at once.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_banded
+from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
 from kinefed.datasets.types import FloatArray
@@ -18,7 +18,7 @@ def smoothstep(x: FloatArray) -> FloatArray:
     ``10 x^3 - 15 x^4 + 6 x^5``; below 0 it is 0, above 1 it is 1.
     """
     x = np.clip(x, 0.0, 1.0)
-    return x**3 * (10.0 + x * (-15.0 + 6.0 * x))
+    return np.asarray(x * x * x * (10.0 + x * (-15.0 + 6.0 * x)))
 
 
 def hermite(
@@ -177,16 +177,17 @@ class EvenSpline:
 def _slopes(x: FloatArray) -> FloatArray:
     """Rise a frame of the spline at each frame, (columns, frames)."""
     rise = np.diff(x, axis=1)
-    band = np.ones((3, x.shape[1]))
-    band[1, 1:-1] = 4.0
-    band[0, 1] = band[2, -2] = 2.0
+    # Below the diagonal and on it; halved, the equations of the ends make it symmetric.
+    band = np.ones((2, x.shape[1]))
+    band[0, 1:-1] = 4.0
+    band[0, 0] = band[0, -1] = 0.5
     right = np.empty_like(x)
     right[:, 1:-1] = 3.0 * (rise[:, 1:] + rise[:, :-1])
     # The first two pieces are one polynomial, and so are the last two.
-    right[:, 0] = 2.5 * rise[:, 0] + 0.5 * rise[:, 1]
-    right[:, -1] = 2.5 * rise[:, -1] + 0.5 * rise[:, -2]
-    solved = solve_banded(
-        (1, 1), band, right.T, overwrite_ab=True, overwrite_b=True, check_finite=False
+    right[:, 0] = 1.25 * rise[:, 0] + 0.25 * rise[:, 1]
+    right[:, -1] = 1.25 * rise[:, -1] + 0.25 * rise[:, -2]
+    solved = solveh_banded(
+        band, right.T, lower=True, overwrite_ab=True, overwrite_b=True, check_finite=False
     )
     return np.asarray(solved, dtype=np.float64).T
 

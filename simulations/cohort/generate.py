@@ -30,14 +30,11 @@ from kinefed.simulations.cohort.arm import ARM_TASKS
 from kinefed.simulations.cohort.outfit import dress, dress_arm
 from kinefed.simulations.cohort.people import PATTERNS, VirtualPerson, sample_people
 from kinefed.simulations.cohort.recording import record, record_arm
-from kinefed.simulations.cohort.tasks import TASKS
+from kinefed.simulations.cohort.tasks import RATES_HZ, TASKS
 from kinefed.simulations.cohort.worn import RAW_EMG_HZ
 from kinefed.simulations.workers import WorkerPool
 
 SESSION = "s01"
-MAX_RATE_HZ = 500.0
-# Envelopes hold 6 Hz and gait 10 Hz; below this rate the derivatives of joint angles suffer.
-MIN_RATE_HZ = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +80,11 @@ class CohortConfig:
             raise _usage(f"{self.takes} takes", "Ask for 1 to 99 recordings of each task")
         if not 0.05 <= self.minutes <= 60.0:
             raise _usage(f"{self.minutes:g} minutes", "Ask for 0.05 (3 s) to 60")
-        if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
+        low, high = RATES_HZ
+        if not low <= self.rate_hz <= high:
             raise _usage(
                 f"{self.rate_hz:g} Hz",
-                f"Choose {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g}; raw EMG has {RAW_EMG_HZ:g} Hz anyway",
+                f"Choose {low:g} to {high:g}; raw EMG has {RAW_EMG_HZ:g} Hz anyway",
             )
         if not 0 <= self.seed < 2**31:
             raise _usage(f"seed {self.seed}", "Choose 0 to 2147483647")
@@ -123,7 +121,8 @@ def generate_cohort(
     """Write a cohort as a dataset folder.
 
     Each person is finished on its own in a folder beside `dest`; at the end all are joined. Given
-    the same command again, it goes on with the people that are not done.
+    the same command again, it goes on with the people that are not done. Where it ends before
+    anybody is done, nothing is left.
 
     Parameters
     ----------
@@ -159,8 +158,14 @@ def generate_cohort(
         (config, number, work / "people" / person.subject.id)
         for number, person in enumerate(_people(config))
     ]
-    for _ in pool.each(generate_person, jobs):
-        progress()
+    try:
+        for _ in pool.each(generate_person, jobs):
+            progress()
+    except BaseException:
+        # Without anybody to go on with, what was begun must not stand in the way of another wish.
+        if not any(folder.exists() for _, _, folder in jobs):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
     info = DatasetInfo(
         name=f"virtual-people-{config.seed}",
         version="1",
@@ -185,7 +190,6 @@ def generate_person(config: CohortConfig, number: int, folder: Path) -> None:
     engine = Engine(body)
     seed = (config.seed, number)
     outfit = dress(body, config.rate_hz, seed, 0)
-    sleeve = dress_arm(person.body, config.rate_hz, seed, 0)
 
     def recordings() -> Iterator[Recording]:
         for task, take in product(config.tasks, range(config.takes)):
@@ -193,6 +197,7 @@ def generate_person(config: CohortConfig, number: int, folder: Path) -> None:
             ref = RecordingRef(person.subject.id, SESSION, task, take + 1)
             asked = person, rng, 60.0 * config.minutes, config.rate_hz
             if task in ARM_TASKS:
+                sleeve = dress_arm(person.body, config.rate_hz, seed, 0)
                 bent = ARM_TASKS[task].generate(*asked)
                 yield record_arm(sleeve, bent, ref, rng, raw_emg=config.raw_emg)
                 continue

@@ -10,7 +10,7 @@ what the pressure allows, which in flight is nothing (`balance`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,11 @@ class JumpPlan:
         """(frames,): the feet are on the ground."""
         frames = np.arange(len(self.time_s))[:, None]
         return np.asarray(~((frames > self.leave) & (frames < self.meet)).any(axis=1))
+
+    def part(self, keep: slice) -> JumpPlan:
+        """Return the plan of some frames; `leave`, `meet` and `tuck` stay those of the whole."""
+        frames = ("time_s", "force", "height", "ground", "pressure", "lean", "pitch")
+        return replace(self, **{name: getattr(self, name)[keep] for name in frames})
 
     def steady(self) -> FloatArray:
         """How far a frame is from any flight, (frames,): 0 close to it or in it, 1 away."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinefed.biomechanics.body import COORDINATES, Body
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.kinematics import MAX_REACH, LegGeometry
 
@@ -239,7 +240,8 @@ class SagittalBody:
     def _angles(self, pose: Pose) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Tilt of the pelvis, and how far thigh and shank swing forward of the vertical."""
         leg, knee = self.leg, pose.knee
-        ahead = np.arctan2(leg.shank * np.sin(knee), leg.thigh + leg.shank * np.cos(knee))
+        cosine, sine = cosine_sine(knee)
+        ahead = np.arctan2(leg.shank * sine, leg.thigh + leg.shank * cosine)
         thigh = pose.leg + ahead
         return _TILT + _TILT_SHARE * pose.lean, thigh, thigh - knee
 
@@ -255,7 +257,7 @@ class SagittalBody:
 def _turned(angle: FloatArray) -> Places:
     """``exp(1j * angle)``, in half the time."""
     result = np.empty(angle.shape, dtype=np.complex128)
-    result.real, result.imag = np.cos(angle), np.sin(angle)
+    result.real, result.imag = cosine_sine(angle)
     return result
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kinefed.biomechanics.anthropometry import BodyParameters
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.types import FloatArray
 
 # A leg is never straighter than this share of its full length: at full length the knee's rate is
@@ -130,9 +131,7 @@ class LegPose:
 
 def pelvis_matrix(yaw: FloatArray, list_: FloatArray, tilt: FloatArray) -> FloatArray:
     """Orientation of the pelvis, (frames, 3, 3): yaw about z, list about -x, tilt about y."""
-    cy, sy = np.cos(yaw), np.sin(yaw)
-    cl, sl = np.cos(list_), -np.sin(list_)
-    ct, st = np.cos(tilt), np.sin(tilt)
+    (cy, cl, ct), (sy, sl, st) = cosine_sine(np.stack([yaw, -list_, tilt]))
     # Frames last in memory, as all that works on them runs along the frames.
     m = np.empty((3, 3, len(yaw)))
     m[0] = cy * ct - sy * sl * st, -sy * cl, cy * st + sy * sl * ct

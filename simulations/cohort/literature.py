@@ -22,10 +22,12 @@ SPANS = MappingProxyType(
         "means": "range of means",
         "people": "range of people",
         "definition": "definition of the movement",
+        "bodies": "computed from published bodies",
     }
 )
 PLACES = ("table", "text", "abstract", "figure")
 _KEYS = {"low", "high", "of", "mean", "sd", "read", "checked", "source", "note"}
+_LIKE_KEYS = {"like", "source", "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Band:
         Short names.
     note
         What else to know; may be empty.
+    part
+        Of a task that is made of others: what of it is compared; else empty.
+    like
+        The tasks whose ranges this one spans; may be empty.
     """
 
     quantity: Quantity
@@ -58,6 +64,18 @@ class Band:
     checked: bool
     sources: tuple[str, ...]
     note: str
+    part: str = ""
+    like: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The quantity's name, which in another part of the task may come again."""
+        return f"{self.part}.{self.quantity.name}" if self.part else self.quantity.name
+
+    @property
+    def what(self) -> str:
+        """The quantity, for a table."""
+        return f"{self.part}: {self.quantity.what}" if self.part else self.quantity.what
 
     def holds(self, values: FloatArray) -> NDArray[np.bool_]:
         """Say which values lie within, (people,); one that is missing does not."""
@@ -105,16 +123,63 @@ def read_literature(text: str | None = None) -> Literature:
             next_step="Correct it there",
         ) from None
     sources = tables.pop("sources", {})
+    own = {
+        task: {
+            name: _band(f"{task}.{name}", name, entry, sources)
+            for name, entry in rows.items()
+            if "like" not in entry
+        }
+        for task, rows in tables.items()
+    }
     bands = {
-        task: tuple(_band(f"{task}.{name}", name, entry, sources) for name, entry in rows.items())
+        task: tuple(
+            own[task].get(name) or _alike(f"{task}.{name}", name, entry, sources, own)
+            for name, entry in rows.items()
+        )
         for task, rows in tables.items()
     }
     return Literature(MappingProxyType(bands), MappingProxyType(sources))
 
 
+def _refusal(where: str, what: str, next_step: str) -> DataError:
+    return DataError(DataReason.BAD_FORMAT, what, where=where, next_step=next_step)
+
+
+def _alike(
+    where: str,
+    name: str,
+    entry: dict[str, Any],
+    sources: Mapping[str, str],
+    own: Mapping[str, Mapping[str, Band]],
+) -> Band:
+    """Read an entry that spans the ranges of the same quantity in other tasks."""
+    part, _, quantity = name.rpartition(".")
+    like = tuple(entry["like"])
+    spanned = [own[task][quantity] for task in like if quantity in own.get(task, {})]
+    more = entry.get("source", [])
+    if not spanned or len(spanned) != len(like):
+        raise _refusal(where, "like tasks without this quantity", "Name tasks that have it")
+    if extra := set(entry) - _LIKE_KEYS:
+        raise _refusal(where, f"unknown {', '.join(sorted(extra))}", "Give like, source, note")
+    if any(key not in sources for key in more):
+        raise _refusal(where, "a source that is not listed", "Name keys of [sources]")
+    return Band(
+        spanned[0].quantity,
+        min(band.low for band in spanned),
+        max(band.high for band in spanned),
+        f"as {' and '.join(like)}",
+        max((band.read for band in spanned), key=PLACES.index),
+        all(band.checked for band in spanned),
+        tuple(dict.fromkeys([*(key for band in spanned for key in band.sources), *more])),
+        entry.get("note", ""),
+        part,
+        like,
+    )
+
+
 def _band(where: str, name: str, entry: dict[str, Any], sources: Mapping[str, str]) -> Band:
     def refuse(what: str, next_step: str) -> DataError:
-        return DataError(DataReason.BAD_FORMAT, what, where=where, next_step=next_step)
+        return _refusal(where, what, next_step)
 
     if name not in QUANTITIES:
         raise refuse(f"no quantity {name!r}", f"Use one of {', '.join(QUANTITIES)}")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinefed.datasets.types import FloatArray
-from kinefed.simulations.cohort.repetitions import TOUCH, Repetition
+from kinefed.signals.filters import forward_backward, low_pass_sos
+from kinefed.simulations.cohort.repetitions import PACE_S, STANDING_M_S, TOUCH, Repetition
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,25 @@ def _airborne(rep: Repetition) -> float:
     return (end - start) / rep.rate_hz if end > start else np.nan
 
 
+def _steps_between(rep: Repetition, starts: bool) -> float:
+    """Steps between standing and full pace: from a tenth to nine tenths of its speed.
+
+    Speed is low-passed at the cadence, as Miff et al. 2005 do, which leaves the changes between
+    steps.
+    """
+    contacts = [np.flatnonzero(np.diff(foot.astype(np.int8)) == 1) for foot in rep.loaded.T]
+    strikes = np.sort(np.concatenate(contacts))
+    if len(strikes) < 4:
+        return np.nan
+    step = float(np.median(np.diff(strikes)))
+    sos = low_pass_sos("low_pass", rep.rate_hz / step, 2, rep.rate_hz)
+    speed = forward_backward(sos, np.gradient(rep.angle["pelvis_x"])[:, None], "low_pass")[:, 0]
+    speed = speed if starts else speed[::-1]
+    onset = np.argmax(speed * rep.rate_hz > STANDING_M_S)
+    pace = speed[onset : onset + round(PACE_S * rep.rate_hz)].max()
+    return float(np.argmax(speed > 0.9 * pace) - np.argmax(speed > 0.1 * pace)) / step
+
+
 def _seated(rep: Repetition) -> float:
     """How long the seat bears weight, percent of the movement."""
     return 100.0 * float(np.mean(rep.seat > TOUCH)) if rep.seat.any() else np.nan
@@ -160,6 +180,8 @@ def _quantities() -> Sequence[Quantity]:
     hip_m, hip_ab, knee_m, ankle_m = (
         _moment(f"{name}.r") for name in ("hip", "hip_abduction", "knee", "ankle")
     )
+    elbow, wrist = _angle("elbow_flexion"), _angle("wrist_flexion")
+    elbow_m, wrist_m = _moment("elbow"), _moment("wrist")
     deg, nm, bw = "deg", "N m/kg", "body weight"
     late = _between(0.4, 1.0)
     return (
@@ -208,6 +230,18 @@ def _quantities() -> Sequence[Quantity]:
             _share(lambda rep: np.asarray(rep.loaded.all(axis=1))),
         ),
         Quantity("ankle_moment_time", "time of peak ankle moment", "% of stride", _when(ankle_m)),
+        Quantity(
+            "start_steps",
+            "steps from standing to full pace",
+            "steps",
+            partial(_steps_between, starts=True),
+        ),
+        Quantity(
+            "stop_steps",
+            "steps from full pace to standing",
+            "steps",
+            partial(_steps_between, starts=False),
+        ),
         Quantity("duration", "duration", "s", _duration),
         Quantity("seated", "time on the seat", "% of movement", _seated),
         Quantity("jump_height", "rise of the centre of mass in flight", "m", _jump_height),
@@ -222,6 +256,13 @@ def _quantities() -> Sequence[Quantity]:
             "knee_landing_moment", "knee extension moment, landing", nm, _top(knee_m, _landing)
         ),
         Quantity("knee_landing_flexion", "knee flexion, landing", deg, _top(knee, _landing)),
+        Quantity("elbow_flexion", "peak elbow flexion", deg, _top(elbow)),
+        Quantity("elbow_straight", "least elbow flexion", deg, lambda rep: float(elbow(rep).min())),
+        Quantity("elbow_excursion", "elbow range", deg, _excursion(elbow)),
+        Quantity("elbow_flexion_moment", "peak elbow flexion moment", nm, _top(elbow_m, sign=-1.0)),
+        Quantity("wrist_flexion", "peak wrist flexion", deg, _top(wrist)),
+        Quantity("wrist_extension", "peak wrist extension", deg, _top(wrist, sign=-1.0)),
+        Quantity("wrist_flexion_moment", "peak wrist flexion moment", nm, _top(wrist_m, sign=-1.0)),
     )
 
 

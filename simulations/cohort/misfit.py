@@ -29,7 +29,7 @@ _RATE_HZ = 100.0
 # The middle of adults' sizes, and others with proportions and a manner of their own, for whom a
 # style has to do as well, with steps that vary: how many, their draw and their weight.
 _STANDARD = ("m", 1.75, 75.0)
-_OTHERS, _DRAW, _WEIGHT = 4, 1061, 0.6
+_OTHERS, _DRAW, _WEIGHT = 5, 1061, 0.6
 # Of a swinging foot over an incline or a step.
 _CLEARANCE_M = 0.025
 # Steps before the stride that is looked at.
@@ -47,6 +47,9 @@ _MOMENTS = {
 # Second differences over 10 ms: 0.5 N m/kg at 3 Hz, twice a stride's second harmonic; and a quarter
 # of the weight at the rate of steps with a third of that at twice the rate.
 _MOMENT_BEND, _LOAD_BEND = 0.018, 0.008
+# Height of the lower end of a swinging foot on level ground, between the first and the last sixth
+# of the swing, in which it rises and falls.
+_LEVEL_CLEARANCE_M, _NEAR_GROUND = 0.012, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +200,17 @@ def misfit(
     # A moment changes by at most about a tenth of N m/kg in 10 ms, the ankle's by two.
     right = slice(COORDINATES.index("hip_flexion_r"), COORDINATES.index("ankle_dorsiflexion_r") + 1)
     jumps = np.abs(np.diff(stride.torque[:, right], axis=0)) - np.array([0.1, 0.12, 0.1, 0.2])
-    parts.append(np.maximum(jumps, 0.0).ravel() / 0.08)
+    parts.append(np.maximum(jumps, 0.0).ravel() / 0.11)
     # Published moments and forces have few bends; what ripples between its peaks is no person's.
     smooth = np.column_stack([seen.moment[name] for name in _MOMENTS.values()])
     parts.append(_bends(smooth, _MOMENT_BEND))
     parts.append(_bends(load.sum(axis=1, keepdims=True), _LOAD_BEND))
     parts.append(np.maximum(6.0 - seen.angle["knee_flexion_r"], 0.0)[::2])
     air = motion.force[:, 0, 2] <= 0.0
-    wanted = np.full(frames, 0.012)
-    if terrain is not None:
-        # A person's own manner takes or gives a centimetre; near the ground there is no room.
-        passed = np.cumsum(air) / max(int(air.sum()), 1)
-        wanted = _CLEARANCE_M * np.clip(6.0 * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
+    # A person's own manner takes or gives a centimetre; near the ground there is no room.
+    passed = np.cumsum(air) / max(int(air.sum()), 1)
+    wanted = np.clip(_NEAR_GROUND * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
+    wanted *= _LEVEL_CLEARANCE_M if terrain is None else _CLEARANCE_M
     parts.append(np.where(air, np.maximum(wanted - stride.clearance, 0.0), 0.0)[::2] / 0.004)
     parts.append(10.0 * (motion.faults[::2] != 0))
     outside = np.array([beyond(band, seen) for band in target.bands])
@@ -216,9 +218,9 @@ def misfit(
 
 
 def _bends(values: FloatArray, most: float) -> FloatArray:
-    """Second differences beyond what those of published curves are, over half of that."""
+    """Second differences beyond what those of published curves are, over three quarters of that."""
     bend = np.abs(np.diff(values, n=2, axis=0)) * (_RATE_HZ / 100.0) ** 2
-    return np.maximum(bend - most, 0.0).ravel() / (0.5 * most)
+    return np.maximum(bend - most, 0.0).ravel() / (0.75 * most)
 
 
 def beyond(band: Band, seen: Repetition) -> float:

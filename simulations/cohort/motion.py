@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinefed.biomechanics.engine import Dynamics, Engine
 from kinefed.datasets.types import FloatArray
-from kinefed.simulations.cohort.contact import Contacts
+from kinefed.simulations.cohort.contact import Contacts, turning
 from kinefed.simulations.cohort.faults import find_faults, terrain_faults
 from kinefed.simulations.cohort.following import Follower, Path
 from kinefed.simulations.cohort.kinematics import LegGeometry
@@ -17,7 +17,7 @@ from kinefed.simulations.cohort.plan import Plan
 
 # After this many corrections the centre of pressure changes by less than a millimetre a pass. The
 # first ones are rough: they are made at a lower rate.
-PASSES, ROUGH_PASSES = 4, 3
+ROUGH_PASSES, FINE_PASSES = 5, 1
 _ROUGH_HZ = 50.0
 
 
@@ -71,6 +71,8 @@ class Motion:
         Names of the tasks in the recording.
     stride
         (frames,): number of the stride or repetition, from 0; -1 between them.
+    dynamics
+        Of `q`, `qd` and `qdd`, where it is known already.
     """
 
     rate_hz: float
@@ -87,13 +89,13 @@ class Motion:
     task: NDArray[np.int16]
     tasks: tuple[str, ...]
     stride: NDArray[np.int32]
+    dynamics: Dynamics | None = None
 
 
 def root_residual(dynamics: Dynamics, contacts: Contacts) -> FloatArray:
     """Largest of the six residuals at the root after all contacts, (frames,), N and N m."""
     total = contacts.force.sum(axis=1)
-    arm = contacts.point - dynamics.anchors[:, 3:4]
-    moment = np.cross(arm, contacts.force).sum(axis=1)
+    moment = turning(contacts.point - dynamics.anchors[:, 3:4], contacts.force)
     moment[:, 2] += contacts.free_moment.sum(axis=1)
     rest = dynamics.tau[:, :6].copy()
     rest[:, :3] -= np.einsum("fi,fji->fj", total, dynamics.axes[:, :3])
@@ -126,12 +128,16 @@ def realise(
     stride = max(int(follower.rate_hz / _ROUGH_HZ + 1e-6), 1)
     rough = Follower(plan.every(stride), leg, mass_kg) if stride > 1 else follower
     path = Path.none(len(rough.plan.time_s))
-    for turn in range(PASSES):
-        if turn == ROUGH_PASSES:
-            path = path.at(float(plan.time_s[0]), rough.rate_hz, plan.time_s)
-        now = rough if turn < ROUGH_PASSES else follower
+
+    def again(now: Follower, path: Path) -> Path:
         moved = now.move(path)
-        path = now.correct(path, moved, now.share(engine.whole(*moved.movement)))
+        return now.correct(path, moved, now.share(engine.whole(*moved.movement)))
+
+    for _ in range(ROUGH_PASSES):
+        path = again(rough, path)
+    path = path.at(float(plan.time_s[0]), rough.rate_hz, plan.time_s)
+    for _ in range(FINE_PASSES):
+        path = again(follower, path)
     moved = follower.move(path)
     dynamics = engine.inverse(*moved.movement)
     shared = follower.share(dynamics.whole())
@@ -158,4 +164,19 @@ def realise(
         labels.task[keep],
         labels.tasks,
         labels.stride[keep],
+        _part(dynamics, keep),
+    )
+
+
+def _part(dynamics: Dynamics, keep: slice) -> Dynamics:
+    """Return some frames of it."""
+    return replace(
+        dynamics,
+        tau=dynamics.tau[keep],
+        axes=dynamics.axes[keep],
+        anchors=dynamics.anchors[keep],
+        com=dynamics.com[keep],
+        points={name: x[keep] for name, x in dynamics.points.items()},
+        orientation={name: x[keep] for name, x in dynamics.orientation.items()},
+        imus={name: x[keep] for name, x in dynamics.imus.items()},
     )

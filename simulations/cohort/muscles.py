@@ -210,7 +210,7 @@ def drive(
     own = replace(muscles, hill=hidden.apply(muscles.hill))
     lengths, velocities, arms = own.evaluate(angles_rad, velocities_rad_s)
     can = capacity(lengths, velocities, own.hill)
-    per_activation = np.ascontiguousarray((arms * can.active_n[:, :, None]).transpose(0, 2, 1))
+    per_activation = (arms * can.active_n[:, :, None]).transpose(0, 2, 1)
     wanted = torque_nm - np.einsum("fmc,fm->fc", arms, can.passive_n)
     activation = static_optimisation(per_activation, wanted)
     if hidden.co_contraction > 0.0:

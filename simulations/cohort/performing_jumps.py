@@ -17,7 +17,7 @@ from kinefed.simulations.cohort.curves import derivatives
 from kinefed.simulations.cohort.faults import Fault, find_faults, terrain_faults
 from kinefed.simulations.cohort.jumping import JumpPlan, solve
 from kinefed.simulations.cohort.jumping_body import Places, Pose, SagittalBody
-from kinefed.simulations.cohort.jumping_ground import boxes
+from kinefed.simulations.cohort.jumping_ground import Boxes, boxes
 from kinefed.simulations.cohort.jumping_plan import Leap, Posture, plan_jumps
 from kinefed.simulations.cohort.kinematics import LegGeometry, LegPose, Sole
 from kinefed.simulations.cohort.motion import Labels, Motion, root_residual
@@ -29,7 +29,7 @@ _FINE_HZ = 500.0
 # Standing before the recording and before the first jump, and time for the last jump to end.
 _BEFORE_S, _FIRST_S, _AFTER_S = 0.5, 0.5, 4.0
 # Passes of the solution before the heights of the hips are corrected, and after it.
-_FIRST_PASSES, _PASSES = 2, 25
+_FIRST_PASSES, _PASSES = 4, 25
 # No jump takes less, so there are enough of them.
 _SHORTEST_S = 1.5
 # In flight, accelerations are those of a free body; they may differ from those of the movement as
@@ -47,11 +47,11 @@ _SPEED_PEOPLE, _SPEED_JUMPS = 0.06, 0.02
 _PEOPLE, _JUMPS = 0.07, 0.03
 # What people who do not move as healthy young adults do manage of their speed and their step.
 _EFFORT = 0.8
-# Take-off speed of a jump on the spot, over the root of gravity times leg length: 2.25 m/s, a
-# height of 0.26 m, for a leg of 0.9 m; players reach 2.44 m/s (Feltner et al. 1999). Going up and
+# Take-off speed of a jump on the spot, over the root of gravity times leg length: 2.29 m/s, a
+# height of 0.27 m, for a leg of 0.9 m; players reach 2.44 m/s (Feltner et al. 1999). Going up and
 # down as shares of it.
-_SPEED, _UP, _DOWN = 0.757, 0.98, 0.40
-# Height of the step as a share of the person's jump on the spot, 0.26 m; what is free between the
+_SPEED, _UP, _DOWN = 0.77, 0.98, 0.40
+# Height of the step as a share of the person's jump on the spot, 0.27 m; what is free between the
 # feet before and after over leg length, going up and down: 0.17 and 0.09 m.
 _STEP, _BETWEEN_UP, _BETWEEN_DOWN = 1.0, 0.19, 0.10
 
@@ -118,7 +118,7 @@ class _Manner:
         deep = drawn("depth", speed / (share * self._speed), _JUMPS)
         make = Posture.degrees
         if not far_m:
-            low, off = make(94.0 * deep, 58.0 * lean, 0.0, 0.38), make(28.0, 26.0, -28.0, 0.78)
+            low, off = make(98.0 * deep, 49.0 * lean, 0.0, 0.38), make(28.0, 26.0, -28.0, 0.78)
             meet, end = make(40.0, 23.0, -24.0, 0.78), make(92.0 * sink, 58.0 * lean, 0.0, 0.5)
             aim, tuck = (22.0, 27.0), 12.0
         elif rise_m > 0.0:
@@ -180,7 +180,8 @@ def _perform(
         (np.maximum(turn, 0) % len(names)).astype(np.int16),
         np.where(inside, turn, -1).astype(np.int32),
     )
-    return _finish(plan, keep, person, (q[keep], qd[keep], qdd[keep]), labels, rate_hz)
+    movement = q[keep], qd[keep], qdd[keep]
+    return _finish(plan.part(keep), boxes(plan, body.leg), person, movement, labels, rate_hz)
 
 
 def _as_seen(
@@ -201,32 +202,32 @@ def _as_seen(
 
 def _finish(
     plan: JumpPlan,
-    keep: slice,
+    terrain: Boxes,
     person: VirtualPerson,
     movement: tuple[FloatArray, FloatArray, FloatArray],
     labels: Labels,
     rate_hz: float,
 ) -> Motion:
-    """Find the forces of the frames that are kept, and what is wrong with them."""
+    """Find the forces, and which frames are at fault; the plan is that of the frames."""
     engine, leg = Engine(person.rigid_body()), LegGeometry.of(person.body)
     q, qd, qdd = movement
-    load_n = plan.force[keep] * person.body.mass_kg * GRAVITY
+    load_n = plan.force * person.body.mass_kg * GRAVITY
     # A frame that bears next to nothing counts as flight, for it has no centre of pressure.
     air = load_n < 2.0 * TOUCH_N
     light = load_n < _LIGHT * person.body.mass_kg * GRAVITY
-    place = np.stack([plan.pressure[keep], plan.ground[keep].imag], axis=1)
+    place = np.stack([plan.pressure, plan.ground.imag], axis=1)
     change = _exact(engine, (q[light], qd[light], qdd[light]), place[light], air[light])
     qdd = qdd.copy()
     qdd[np.ix_(np.flatnonzero(light), np.array(_ROOT))] += change
     dynamics = engine.inverse(q, qd, qdd)
-    support = _support(plan, keep, leg, ~air)
-    height_m = float((dynamics.com[:, 2] - plan.ground[keep].imag).mean())
+    support = _support(plan, leg, ~air)
+    height_m = float((dynamics.com[:, 2] - plan.ground.imag).mean())
     contacts = share_wrench(*dynamics.root_wrench(), dynamics.anchors[:, 3], support, height_m)
-    feet = [(*_standing(plan, keep, leg, dynamics, side, ~air), ~air) for side in SIDES]
+    feet = [(*_standing(plan, leg, dynamics, side, ~air), ~air) for side in SIDES]
     found = find_faults(leg, contacts, support, root_residual(dynamics, contacts), feet)
     wrong = np.abs(change).max(axis=1, initial=0.0) > _CORRECTION_LIMIT
     found[np.flatnonzero(light)[wrong]] |= np.uint8(Fault.RESIDUAL)
-    found |= terrain_faults(boxes(plan, leg), leg, contacts, dynamics)
+    found |= terrain_faults(terrain, leg, contacts, dynamics)
     nothing = np.zeros((len(q), 3))
     return Motion(
         rate_hz,
@@ -271,27 +272,22 @@ def _exact(
     return np.asarray(change[:, :, 0], dtype=np.float64)
 
 
-def _support(plan: JumpPlan, keep: slice, leg: LegGeometry, bears: NDArray[np.bool_]) -> Support:
+def _support(plan: JumpPlan, leg: LegGeometry, bears: NDArray[np.bool_]) -> Support:
     """Both feet alike."""
     frames = len(bears)
     point = np.empty((frames, 2, 3))
-    point[:, :, 0] = plan.pressure[keep, None]
+    point[:, :, 0] = plan.pressure[:, None]
     point[:, :, 1] = [-leg.half_width, leg.half_width]
-    point[:, :, 2] = plan.ground[keep, None].imag
+    point[:, :, 2] = plan.ground[:, None].imag
     share = np.repeat(np.where(bears, 0.5, 0.0)[:, None], 2, axis=1)
     return Support(share, point, np.zeros(frames))
 
 
 def _standing(
-    plan: JumpPlan,
-    keep: slice,
-    leg: LegGeometry,
-    dynamics: Dynamics,
-    side: str,
-    bears: NDArray[np.bool_],
+    plan: JumpPlan, leg: LegGeometry, dynamics: Dynamics, side: str, bears: NDArray[np.bool_]
 ) -> tuple[Sole, LegPose]:
     """Where a foot is meant to be, and where it is, in the frames in which it bears."""
-    ground, pitch = plan.ground[keep][bears], plan.pitch[keep][bears]
+    ground, pitch = plan.ground[bears], plan.pitch[bears]
     lateral = float(leg.hip_offset(side)[1])
     zero = np.zeros_like(pitch)
     origin = np.stack([ground.real, zero + lateral, ground.imag], axis=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.contact import Support
 from kinefed.simulations.cohort.kinematics import LegPose, Sole
@@ -108,8 +109,9 @@ class Plan:
             sole = foot.sole(self.time_s)
             ahead = foot.pressure(self.time_s)
             point[:] = sole.origin.T
-            point[0] += ahead * np.cos(sole.slope)
-            point[2] += ahead * np.sin(sole.slope)
+            cosine, sine = cosine_sine(sole.slope)
+            point[0] += ahead * cosine
+            point[2] += ahead * sine
         if self.seat is not None:
             points[-1] = self.seat[:, :3].T
         return Support(share.T, points.transpose(2, 0, 1), self.slope)

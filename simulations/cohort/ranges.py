@@ -2,7 +2,8 @@
 
 ``python -m kinefed.simulations.cohort.ranges --people 24 --seed 7 --out FOLDER`` lets random
 healthy people do every task, prints the table as Markdown and writes it with a figure and all
-numbers. Progress goes to standard error.
+numbers. ``--page docs/virtual-people.md`` puts the table and the figure in the documentation and
+leaves what people wrote there. Progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress
 
@@ -42,6 +44,8 @@ from kinefed.simulations.report_figures import png, style, svg
 from kinefed.simulations.workers import WorkerPool, available_cores
 
 MOST_PEOPLE = 1000
+# What follows this line in a page is written by the command; the rest is left as it is.
+PAGE_HEAD = "## Beside published ranges\n"
 
 
 def survey(
@@ -85,9 +89,9 @@ def survey(
             )
     check_recording(asked.seconds, 100.0)
     load_mujoco()
-    names = {t: [b.quantity.name for b in literature.bands.get(t, ())] for t in tasks}
+    wanted = {t: {b.key: b.like for b in literature.bands.get(t, ())} for t in tasks}
     everybody = range(asked.people)
-    jobs = [(t, who, asked.seed, asked.seconds, names[t]) for t in tasks for who in everybody]
+    jobs = [(t, who, asked.seed, asked.seconds, wanted[t]) for t in tasks for who in everybody]
     title = f"{asked.people} people, {len(tasks)} tasks"
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -119,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each task (default 20)")
     parser.add_argument("--processes", type=int, default=available_cores(), help="workers")
     parser.add_argument("--out", type=Path, help="folder for ranges.md, .json, .svg and .png")
+    parser.add_argument("--page", type=Path, help=f"page to renew from {PAGE_HEAD!r} on")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     given = parser.parse_args(arguments)
     tasks = [t.strip() for t in given.tasks.split(",") if t.strip()] or list(EVERY_TASK)
@@ -128,12 +133,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.out is not None:
             with _storing(given.out):
                 given.out.mkdir(parents=True, exist_ok=True)
+        kept = "" if given.page is None else _kept(given.page)
         tables = survey(list(dict.fromkeys(tasks)), asked, literature, given.processes)
         numbers = json.dumps(to_json(tables, literature, asked), indent=1, allow_nan=False)
         page = to_markdown(tables, literature, asked)
+        share = percent(share_in_range(all_rows(tables)))
+        who = f"{given.people} virtual people beside published ranges: {share} in range"
+        figure = ranges_figure(tables, who)
         if given.out is not None:
             with _storing(given.out):
-                _write(given.out, page, numbers, tables, f"{given.people} virtual people")
+                _write(given.out, page, numbers, figure)
+        if given.page is not None:
+            with _storing(given.page):
+                _renew(given.page, kept, page, figure)
     except KinefedError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -151,18 +163,38 @@ def _storing(folder: Path) -> Iterator[None]:
             OutsideReason.STORAGE,
             f"cannot be written ({error.strerror})",
             where=folder,
-            next_step="Choose another folder with --out",
+            next_step="Choose another place with --out or --page",
         ) from None
 
 
-def _write(folder: Path, page: str, numbers: str, tables: Sequence[TaskTable], who: str) -> None:
-    share = percent(share_in_range(all_rows(tables)))
-    figure = ranges_figure(tables, f"{who} beside published ranges: {share} in range")
+def _write(folder: Path, page: str, numbers: str, figure: Figure) -> None:
     (folder / "ranges.md").write_text(page, encoding="utf-8")
     (folder / "ranges.json").write_text(f"{numbers}\n", encoding="utf-8")
     with style():
         (folder / "ranges.svg").write_bytes(svg(figure))
         (folder / "ranges.png").write_bytes(png(figure))
+
+
+def _kept(path: Path) -> str:
+    """What people wrote in a page, up to the table."""
+    with _storing(path):
+        kept, head, _ = path.read_text(encoding="utf-8").partition(PAGE_HEAD)
+    if not head:
+        raise UsageError(
+            UsageReason.BAD_ARGUMENT,
+            f"{path} has no line {PAGE_HEAD.strip()!r}",
+            next_step="Write that line where the table is to begin",
+        )
+    return kept
+
+
+def _renew(path: Path, kept: str, page: str, figure: Figure) -> None:
+    """Write the table into a page below its own heading, and the picture beside the page."""
+    path.write_text(kept + PAGE_HEAD + page.partition("\n")[2], encoding="utf-8")
+    picture = path.parent / "figures" / f"{path.stem}.png"
+    picture.parent.mkdir(exist_ok=True)
+    with style():
+        picture.write_bytes(png(figure))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from kinefed.simulations.report_figures import BLUE, GREY, ORANGE, style
 COLUMNS = 2
 # Inches: a line, a panel's title with the gap above it, and the three parts of a panel's width.
 _LINE, _TITLE = 0.2, 0.5
-_NAMES, _PLOT, _NUMBERS = 2.95, 2.7, 1.35
+_NAMES, _PLOT, _NUMBERS = 3.3, 2.7, 1.6
 _TOP, _EDGE = 0.6, 0.2
 # Every range is drawn from 0 to 1; people beyond these ends are drawn at them.
 _ENDS = (-1.0, 2.0)
@@ -84,12 +84,12 @@ def _draw(axis: Axes, table: TaskTable) -> None:
         axis.plot(_ENDS, (y, y), color="#e8e8e8", linewidth=0.6, zorder=0)
         axis.barh(y, 1.0, 0.62, 0.0, color="#d4d4d4", zorder=1)
         _people(axis, row, y)
-        name = f"{band.quantity.what} ({band.quantity.unit})"
+        name = f"{band.what} ({band.quantity.unit})"
         axis.text(_ENDS[0] - 0.06, y, name, ha="right", va="center", fontsize=7.5)
         numbers = f"{band.low:.3g} to {band.high:.3g}"
-        axis.text(_ENDS[1] + 0.06, y, numbers, ha="left", va="center", fontsize=7.5, color=GREY)
-        percent = f"{100.0 * row.inside / len(row.values):.0f} %"
-        axis.text(_ENDS[1] + 1.4, y, percent, ha="right", va="center", fontsize=7.5)
+        axis.text(_ENDS[1] + 0.12, y, numbers, ha="left", va="center", fontsize=7.5, color=GREY)
+        percent = f"{100.0 * row.share:.0f} %"
+        axis.text(_ENDS[1] + 1.65, y, percent, ha="right", va="center", fontsize=7.5)
 
 
 def _people(axis: Axes, row: Row, y: int) -> None:

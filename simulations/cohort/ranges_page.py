@@ -10,6 +10,7 @@ from typing import Any
 from kinefed.simulations.cohort.literature import Literature
 from kinefed.simulations.cohort.survey import (
     EVERY_TASK,
+    LONGER,
     Row,
     TaskTable,
     all_rows,
@@ -18,6 +19,8 @@ from kinefed.simulations.cohort.survey import (
 )
 
 SCHEMA = 1
+# Of people: a quantity that fewer have in range is listed.
+ENOUGH = 0.9
 _HEAD = (
     "task",
     "quantity",
@@ -47,7 +50,7 @@ def to_json(tables: Sequence[TaskTable], literature: Literature, asked: Asked) -
         "share_in_range": _finite(share_in_range(rows)),
         "share_in_checked_range": _finite(share_in_range([r for r in rows if r.band.checked])),
         "out_of_range": [
-            {"task": table.name, "quantity": row.band.quantity.name, "median_is": row.off}
+            {"task": table.name, "quantity": row.band.key, "median_is": row.off}
             for table in tables
             for row in table.rows
             if row.off
@@ -75,8 +78,8 @@ def _row_json(row: Row) -> dict[str, Any]:
     band = row.band
     low, middle, high = row.quantiles
     return {
-        "quantity": band.quantity.name,
-        "what": band.quantity.what,
+        "quantity": band.key,
+        "what": band.what,
         "unit": band.quantity.unit,
         "low": band.low,
         "high": band.high,
@@ -88,7 +91,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "median": _finite(middle),
         "p5": _finite(low),
         "p95": _finite(high),
-        "in_range": row.inside / len(row.values),
+        "in_range": row.share,
         "values": [_finite(float(value)) for value in row.values],
     }
 
@@ -101,12 +104,13 @@ def to_markdown(tables: Sequence[TaskTable], literature: Literature, asked: Aske
     """Return the table, the faults, what is out of range and the sources as Markdown."""
     rows = all_rows(tables)
     checked = [row for row in rows if row.band.checked]
+    longer = ", ".join(f"{asked.seconds * more:g} s of {name}" for name, more in LONGER.items())
     lines = [
         "# Virtual people beside published ranges",
         "",
         f"{asked.people} random healthy people (seed {asked.seed}), {asked.seconds:g} s of each "
-        "task. A person's number is the mean over their strides or repetitions, those with faulty "
-        "frames included; moments are low-passed at 10 Hz before their peaks are read.",
+        f"task ({longer}). A person's number is the mean over their strides or repetitions, those "
+        "with faulty frames included; moments are low-passed at 10 Hz before their peaks are read.",
         "",
         f"**{percent(share_in_range(rows))} of all people and quantities are within the published "
         f"range** ({len(rows)} quantities; {percent(share_in_range(checked))} of the "
@@ -119,9 +123,20 @@ def to_markdown(tables: Sequence[TaskTable], literature: Literature, asked: Aske
     ]
     for table in tables:
         lines += [_row_markdown(table.name, row) for row in table.rows]
-    lines += ["", "## Out of range", ""]
-    off = [(table.name, row) for table in tables for row in table.rows if row.off]
-    lines += [_off_markdown(name, row) for name, row in off] or ["No median is out of its range."]
+    lines += ["", "## Task by task", "", "| task | quantities | in range |", "|---|---|---|"]
+    lines += [
+        f"| {table.name} | {len(table.rows)} | {percent(share_in_range(table.rows))} |"
+        for table in tables
+    ]
+    lines += [
+        "",
+        "## Out of range",
+        "",
+        f"Quantities of fewer than {percent(ENOUGH)} of people.",
+        "",
+    ]
+    few = [(table.name, row) for table in tables for row in table.rows if row.share < ENOUGH]
+    lines += [_off_markdown(name, row) for name, row in few] or ["None."]
     lines += ["", "## Faulty frames", "", *_faults_markdown(tables)]
     bare = [table.name for table in tables if not table.rows]
     lines += ["", "## Tasks without a published range", "", ", ".join(bare) or "None."]
@@ -139,18 +154,18 @@ def _row_markdown(task: str, row: Row) -> str:
     if band.note:
         source += f": {band.note}"
     return (
-        f"| {task} | {band.quantity.what} | {band.quantity.unit} "
+        f"| {task} | {band.what} | {band.quantity.unit} "
         f"| {band.low:.3g} to {band.high:.3g} | {source} "
         f"| {_number(middle)} ({_number(low)} to {_number(high)}) "
-        f"| {percent(row.inside / len(row.values))} |"
+        f"| {percent(row.share)} |"
     )
 
 
 def _off_markdown(task: str, row: Row) -> str:
     band = row.band
     return (
-        f"- {task}, {band.quantity.what}: the median {_number(row.quantiles[1])} "
-        f"{band.quantity.unit} is {row.off} ({band.low:.3g} to {band.high:.3g})"
+        f"- {task}, {band.what}: {percent(row.share)} in range; the median is "
+        f"{_number(row.quantiles[1])} {band.quantity.unit} ({band.low:.3g} to {band.high:.3g})"
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.types import FloatArray
 from kinefed.simulations.cohort.kinematics import (
     EASY_REACH,
@@ -23,6 +24,11 @@ from kinefed.simulations.cohort.kinematics import (
     Sole,
 )
 
+# Changes of an ankle's place below a picometre are rounding.
+_ROUNDED_M2 = 1e-24
+# A sum of shrinking changes is less than three times the last, of alternating ones half of it.
+_MOST = (-2.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class _Task:
@@ -31,11 +37,11 @@ class _Task:
     Attributes
     ----------
     sign
-        1 for the right leg, -1 for the left.
+        1 for the right leg, -1 for the left; one number or one a frame.
     hip
         Its centre.
     pelvis
-        Forward, left and up axis of the pelvis.
+        (3, 3, frames): forward, left and up axis of the pelvis.
     contact
         Where the foot touches the ground.
     pivot
@@ -45,9 +51,9 @@ class _Task:
     """
 
     leg: LegGeometry
-    sign: float
+    sign: FloatArray | float
     hip: FloatArray
-    pelvis: tuple[FloatArray, FloatArray, FloatArray]
+    pelvis: FloatArray
     contact: FloatArray
     pivot: FloatArray
     forward: FloatArray
@@ -105,7 +111,7 @@ def solve_leg(
     sole
         Where the foot must be.
     """
-    task = _task(leg, side, position, orientation, sole)
+    task = _task(leg, 1.0 if side == "r" else -1.0, position, orientation, sole)
     target = _aim(task)
     found = _reach(task, target)
     knee = np.arccos(found.bend)
@@ -118,54 +124,71 @@ def solve_leg(
         [np.arctan2(*found.flexion), task.sign * np.arcsin(found.lean), knee, knee - turn]
     )
     foot = np.stack([found.forward, found.left, found.up], axis=1)
-    end = task.hip + _sum(found.v, task.pelvis)
+    end = task.hip + np.einsum("kf,kif->if", found.v, task.pelvis)
     return LegPose(
         angles.T, foot.transpose(2, 0, 1), end.T, target.T, found.wanting, found.missing > SHORT_M
     )
 
 
 def ankle_target(
-    leg: LegGeometry, side: str, position: FloatArray, orientation: FloatArray, sole: Sole
+    leg: LegGeometry,
+    sign: FloatArray | float,
+    position: FloatArray,
+    orientation: FloatArray,
+    sole: Sole,
 ) -> FloatArray:
-    """`LegPose.target` of `solve_leg` alone, (frames, 3)."""
-    return _aim(_task(leg, side, position, orientation, sole)).T
+    """`LegPose.target` of `solve_leg` alone, (frames, 3), of right (1) and left (-1) legs."""
+    return _aim(_task(leg, sign, position, orientation, sole)).T
 
 
 def _task(
-    leg: LegGeometry, side: str, position: FloatArray, orientation: FloatArray, sole: Sole
+    leg: LegGeometry,
+    sign: FloatArray | float,
+    position: FloatArray,
+    orientation: FloatArray,
+    sole: Sole,
 ) -> _Task:
-    pelvis = tuple(np.ascontiguousarray(orientation[:, :, k].T) for k in range(3))
-    pitch = sole.pitch + sole.slope
-    forward = np.stack([np.cos(pitch), np.zeros_like(pitch), np.sin(pitch)])
-    up = np.stack([-forward[2], forward[1], forward[0]])
-    along = np.stack([np.cos(sole.slope), np.zeros_like(pitch), np.sin(sole.slope)])
+    pelvis = orientation.transpose(2, 1, 0)
+    (cosine, sine), (ahead, rise) = cosine_sine(sole.pitch + sole.slope), cosine_sine(sole.slope)
+    level = np.zeros_like(cosine)
     return _Task(
         leg,
-        1.0 if side == "r" else -1.0,
-        position.T + leg.hip_offset(side)[1] * pelvis[1],
-        (pelvis[0], pelvis[1], pelvis[2]),
-        sole.origin.T + sole.pivot * along,
+        sign,
+        position.T - leg.half_width * sign * pelvis[1],
+        pelvis,
+        sole.origin.T + sole.pivot * np.stack([ahead, level, rise]),
         sole.pivot,
-        forward,
-        up,
+        np.stack([cosine, level, sine]),
+        np.stack([-sine, level, cosine]),
     )
 
 
 def _aim(task: _Task) -> FloatArray:
-    """Where the ankle has to be for the foot to touch where it must, (3, frames)."""
-    ankle = task.contact - task.pivot * task.forward + task.leg.ankle_height * task.up
-    for _ in range(3):
-        # The foot's true axes differ from those assumed by its roll and heading.
-        found = _reach(task, ankle)
-        ankle = task.contact - task.pivot * found.forward + task.leg.ankle_height * found.up
-    return ankle
+    """Where the ankle has to be for the foot to touch where it must, (3, frames).
+
+    The foot's true axes differ from those assumed by its roll and heading. Twice they are put in;
+    what that changes shrinks at much the same rate, so its sum is told from the two changes
+    (Anderson's acceleration).
+    """
+    places = [_above(task, task.forward, task.up)]
+    for _ in range(2):
+        found = _reach(task, places[-1])
+        places.append(_above(task, found.forward, found.up))
+    change, last = places[1] - places[0], places[2] - places[1]
+    bend = last - change
+    share = _dot(last, bend) / np.maximum(_dot(bend, bend), _ROUNDED_M2)
+    return places[2] - np.clip(share, *_MOST) * last
+
+
+def _above(task: _Task, forward: FloatArray, up: FloatArray) -> FloatArray:
+    """Ankle of a foot with these axes that touches where it must."""
+    return task.contact - task.pivot * forward + task.leg.ankle_height * up
 
 
 def _reach(task: _Task, ankle: FloatArray) -> _Reach:
     """Solve one leg for an ankle position and the foot's pitch."""
     leg, (px, py, pz) = task.leg, task.pelvis
-    way = ankle - task.hip
-    v = np.stack([_dot(axis, way) for axis in task.pelvis])
+    v = np.einsum("kif,if->kf", task.pelvis, ankle - task.hip)
     distance = np.sqrt(_dot(v, v))
     full = leg.thigh + leg.shank
     wanting = distance - EASY_REACH * full
@@ -208,8 +231,4 @@ def _other(cosine: FloatArray) -> FloatArray:
 
 
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
-
-
-def _sum(v: FloatArray, axes: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
-    return np.asarray(v[0] * axes[0] + v[1] * axes[1] + v[2] * axes[2])
+    return np.asarray(np.einsum("if,if->f", a, b))

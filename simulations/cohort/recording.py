@@ -80,7 +80,7 @@ def record(
     # Times are made by multiplication, so that the rate comes back a rounding off.
     motion = replace(motion, rate_hz=round(motion.rate_hz, 6))
     rate_hz = motion.rate_hz
-    dynamics = engine.inverse(motion.q, motion.qd, motion.qdd)
+    dynamics = motion.dynamics or engine.inverse(motion.q, motion.qd, motion.qdd)
     tau = joint_torques_nm(dynamics, motion)
     streams = [_kinematics(motion), _torque(tau, motion, engine.body.params.mass_kg), _grf(motion)]
     moved = {side: leg_effort(dynamics, motion, tau, side) for side in SIDES}
@@ -191,12 +191,13 @@ def _grf(motion: Motion) -> Stream:
 
 def _trials(stride: NDArray[np.int32], rate_hz: float) -> tuple[Trial, ...]:
     """Strides or repetitions as trials."""
-    found = []
-    for number in np.unique(stride[stride >= 0]):
-        frames = np.flatnonzero(stride == number)
-        start, end = frames[0] / rate_hz, (frames[-1] + 1) / rate_hz
-        found.append(Trial(int(number), float(start), float(end)))
-    return tuple(found)
+    frames = np.flatnonzero(stride >= 0)
+    numbers, first = np.unique(stride[frames], return_index=True)
+    last = len(frames) - 1 - np.unique(stride[frames][::-1], return_index=True)[1]
+    return tuple(
+        Trial(int(number), float(start / rate_hz), float((end + 1) / rate_hz))
+        for number, start, end in zip(numbers, frames[first], frames[last], strict=True)
+    )
 
 
 def _changes(motion: Motion) -> tuple[Event, ...]:

@@ -111,7 +111,7 @@ def _walking(
             "pelvis_list": (np.deg2rad(on_grid((*_LIST, *(-x for x in _LIST)))), np.deg2rad(1.5)),
         },
         {
-            "hip_flexion_r": (hip * on_grid(_HIP_MOMENT), 0.12),
+            "hip_flexion_r": (hip * on_grid(_HIP_MOMENT), 0.085),
             "knee_flexion_r": (knee * on_grid(_KNEE_MOMENT), 0.12),
             "ankle_dorsiflexion_r": (ankle * on_grid(_ANKLE_MOMENT), 0.08),
             "hip_adduction_r": (on_grid(_ABDUCTION_MOMENT), 0.15),

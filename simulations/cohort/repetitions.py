@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from kinefed.simulations.cohort.motion import Motion
 TOUCH = 0.03
 # Between the cut-offs that laboratories use.
 MOMENT_CUTOFF_HZ = 10.0
+# Slower than this people stand, if they do so for this long; their pace is the fastest that they
+# walk within this time of standing.
+STANDING_M_S, _STOOD_S, PACE_S = 0.05, 0.2, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,12 @@ class Repetition:
     def trunk(self) -> FloatArray:
         """Forward lean of the trunk from the vertical, (frames,) degrees."""
         return self.angle["pelvis_tilt"] + self.angle["lumbar_flexion"]
+
+    @property
+    def goes_on(self) -> bool:
+        """Walking of which no part is starting, stopping or standing: it never halves its speed."""
+        speed = np.diff(self.angle["pelvis_x"])
+        return bool(speed.min() > 0.5 * speed.mean() > 0.0)
 
     def flight(self) -> tuple[int, int]:
         """First frame of the longest time in the air and first after it; (0, 0) without one."""
@@ -113,30 +123,65 @@ def repetitions(
     """
     frames = len(motion.q)
     other = np.zeros(frames, dtype=np.bool_)
+    if isinstance(motion, Motion):
+        other = np.array([name != task for name in motion.tasks])[motion.task]
+    spans = []
+    for number in np.unique(motion.stride[motion.stride >= 0]):
+        at = np.flatnonzero(motion.stride == number)
+        if at[0] > 0 and at[-1] < frames - 1 and not other[at].any():
+            spans.append(at)
+    return _cut(motion, found, mass_kg, spans)
+
+
+def transitions(motion: Motion, found: Torques, mass_kg: float) -> dict[str, list[Repetition]]:
+    """Walking between standing and standing, by the quantities that are measured of it.
+
+    Parameters
+    ----------
+    motion, found, mass_kg
+        As of `repetitions`.
+
+    Returns
+    -------
+    dict
+        ``start_steps``: from the middle of standing on; ``stop_steps``: up to it.
+    """
+    stands = np.concatenate([[False], np.abs(motion.qd[:, 0]) < STANDING_M_S, [False]])
+    edges = np.flatnonzero(np.diff(stands.astype(np.int8))).reshape(-1, 2)
+    middle = [(a + b) // 2 for a, b in edges if b - a > _STOOD_S * motion.rate_hz]
+    ends = [0, *middle, len(motion.q)]
+    spans = [np.arange(a, b) for a, b in pairwise(ends)]
+    # Walking that was cut off soon by the recording's end may not have come to its pace.
+    long = [len(at) > 2.0 * PACE_S * motion.rate_hz for at in spans]
+    return {
+        "start_steps": _cut(motion, found, mass_kg, list(compress(spans[1:], long[1:]))),
+        "stop_steps": _cut(motion, found, mass_kg, list(compress(spans[:-1], long))),
+    }
+
+
+def _cut(
+    motion: Motion | ArmMotion, found: Torques, mass_kg: float, spans: Iterable[NDArray[np.intp]]
+) -> list[Repetition]:
+    """Frames of a recording as repetitions."""
+    frames = len(motion.q)
     force, seat = np.zeros((frames, 2, 3)), np.zeros(frames)
     angles = np.rad2deg(motion.q)
     if isinstance(motion, Motion):
-        other = np.array([name != task for name in motion.tasks])[motion.task]
         weight = GRAVITY * mass_kg
         force, seat = motion.force / weight, motion.seat_force[:, 2] / weight
         angles[:, :3] = motion.q[:, :3]
     names = found.dynamics.coordinates
-    result = []
-    for number in np.unique(motion.stride[motion.stride >= 0]):
-        at = np.flatnonzero(motion.stride == number)
-        if at[0] == 0 or at[-1] == frames - 1 or other[at].any():
-            continue
-        result.append(
-            Repetition(
-                motion.rate_hz,
-                {name: angles[at, j] for j, name in enumerate(names)},
-                {
-                    name.removeprefix("torque."): found.labels[at, j]
-                    for j, name in enumerate(found.channels)
-                },
-                force[at],
-                seat[at],
-                found.dynamics.com[at, 2],
-            )
+    return [
+        Repetition(
+            motion.rate_hz,
+            {name: angles[at, j] for j, name in enumerate(names)},
+            {
+                name.removeprefix("torque."): found.labels[at, j]
+                for j, name in enumerate(found.channels)
+            },
+            force[at],
+            seat[at],
+            found.dynamics.com[at, 2],
         )
-    return result
+        for at in spans
+    ]

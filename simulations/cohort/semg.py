@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal
@@ -136,7 +137,7 @@ def semg_envelope(
     shake = _check(electrodes, excitation, acceleration)
     left = passed(config)
     elapsed = elapsed_s + np.arange(len(excitation)) / rate_hz
-    power = (excitation**config.exponent) ** 2 @ (electrodes.mixing.T**2)
+    power = excitation ** (2.0 * config.exponent) @ (electrodes.mixing.T**2)
     power *= left.muscle * electrodes.gain(elapsed) ** 2
     power += left.artefact * (config.artefact_s2_v_per_m * shake) ** 2
     power += left.noise * config.noise_v**2 + left.hum * config.hum_v**2
@@ -144,10 +145,16 @@ def semg_envelope(
     # White in the band of the low-pass, with the density that rectified EMG has there.
     grain = math.sqrt(left.density_s * rate_hz) * rng.standard_normal(sigma.shape)
     rectified = sigma * (_HALF_NORMAL + grain)
-    sos = LowPassEnvelope().sos(rate_hz)
-    start = signal.sosfilt_zi(sos)[:, :, None] * (_HALF_NORMAL * sigma[0])
-    smooth, _ = signal.sosfilt(sos, rectified, axis=0, zi=start)
+    sos, start = _low_pass(rate_hz)
+    smooth, _ = signal.sosfilt(sos, rectified, axis=0, zi=start * (_HALF_NORMAL * sigma[0]))
     return np.asarray(np.maximum(smooth, 0.0))
+
+
+@lru_cache(maxsize=8)
+def _low_pass(rate_hz: float) -> tuple[FloatArray, FloatArray]:
+    """Sections of the envelope's filter, and their state after a long unit input."""
+    sos = LowPassEnvelope().sos(rate_hz)
+    return sos, np.asarray(signal.sosfilt_zi(sos))[:, :, None]
 
 
 def mvc_trial(

@@ -17,10 +17,14 @@ from kinefed.simulations.cohort.literature import Band, Literature
 from kinefed.simulations.cohort.measures import QUANTITIES
 from kinefed.simulations.cohort.motion import Motion
 from kinefed.simulations.cohort.people import sample_people
-from kinefed.simulations.cohort.repetitions import repetitions, torques
+from kinefed.simulations.cohort.repetitions import repetitions, torques, transitions
 from kinefed.simulations.cohort.tasks import TASKS, Task
 
 EVERY_TASK: Mapping[str, Task | ArmTask] = MappingProxyType({**TASKS, **ARM_TASKS})
+# What starts and stops is recorded so many times as long as the rest: then all that belongs to it
+# comes at least once.
+LONGER: Mapping[str, float] = MappingProxyType({"walk_turns": 3.0, "daily": 4.0})
+WALKS = frozenset({"walk_slow", "walk_normal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Sample:
     person
         Number in the sample.
     values
-        Quantity to its mean over repetitions; nan where no repetition has it.
+        Key of a range to the quantity's mean over repetitions; nan where no repetition has it.
     repetitions
         How many lay whole within the recording.
     frames
@@ -55,7 +59,7 @@ class Sample:
 
 
 def measure_person(
-    task: str, person: int, seed: int, seconds: float, names: Sequence[str]
+    task: str, person: int, seed: int, seconds: float, asked: Mapping[str, Sequence[str]]
 ) -> Sample:
     """Let one healthy person do one task and measure it (a job for a worker).
 
@@ -66,22 +70,36 @@ def measure_person(
     person, seed
         Number within the sample of that seed.
     seconds
-        Length of the recording.
-    names
-        Quantities to measure.
+        Length of the recording, which is longer where a task is made of others.
+    asked
+        Keys of ranges, and the tasks whose repetitions count for each; none for the task's own.
     """
     who = sample_people(person + 1, seed)[person]
     try:
-        motion = EVERY_TASK[task].generate(who, who.generator(task), seconds)
+        long_s = seconds * LONGER.get(task, 1.0)
+        motion = EVERY_TASK[task].generate(who, who.generator(task), long_s)
     except KinefedError as error:
-        return Sample(task, person, dict.fromkeys(names, np.nan), problem=str(error))
+        return Sample(task, person, dict.fromkeys(asked, np.nan), problem=str(error))
     # A movement of an arm has no contact, so nothing of it can be at fault.
     faults = count_faults(motion.faults) if isinstance(motion, Motion) else None
     engine = Engine(who.rigid_body() if isinstance(motion, Motion) else motion.arm)
-    found = repetitions(task, motion, torques(engine, motion), who.body.mass_kg)
-    values = {name: _mean([QUANTITIES[name].of(rep) for rep in found]) for name in names}
+    names = motion.tasks if isinstance(motion, Motion) else (motion.task,)
+    moments = torques(engine, motion)
+    mass_kg = who.body.mass_kg
+    found = {name: repetitions(name, motion, moments, mass_kg) for name in names}
     # A day is made of the repetitions of other tasks.
-    count = len(found) if names else len(np.unique(motion.stride[motion.stride >= 0]))
+    count = len(found.get(task) or [rep for reps in found.values() for rep in reps])
+    if task in LONGER and isinstance(motion, Motion):
+        found |= transitions(motion, moments, mass_kg)
+    values = {}
+    for key, like in asked.items():
+        quantity = QUANTITIES[key.rpartition(".")[2]]
+        kinds = [kind for kind in (*like, quantity.name) if kind in found] or [task]
+        reps = [rep for kind in kinds for rep in found.get(kind, ())]
+        if task in LONGER and not WALKS.isdisjoint(like):
+            # What is published is of walking that neither starts nor stops.
+            reps = [rep for rep in reps if rep.goes_on]
+        values[key] = _mean([quantity.of(rep) for rep in reps])
     return Sample(task, person, values, count, len(motion.q), faults)
 
 
@@ -109,6 +127,11 @@ class Row:
     def inside(self) -> int:
         """How many people are within the range."""
         return int(np.count_nonzero(self.band.holds(self.values)))
+
+    @property
+    def share(self) -> float:
+        """Share of all people who are within the range."""
+        return self.inside / len(self.values)
 
     @property
     def quantiles(self) -> tuple[float, float, float]:
@@ -184,7 +207,7 @@ def tabulate(
             sorted((s for s in samples if s.task == name), key=lambda sample: sample.person)
         )
         rows = tuple(
-            Row(band, np.array([sample.values[band.quantity.name] for sample in own]))
+            Row(band, np.array([sample.values[band.key] for sample in own]))
             for band in literature.bands.get(name, ())
         )
         yield TaskTable(name, EVERY_TASK[name].what, rows, own)

@@ -171,23 +171,25 @@ def worn_imu(
             where="worn_imu",
             next_step="Give (frames, 3) of both, two frames at least",
         )
+    # Frames last in memory, for all runs along them.
+    spin, shift = gyro.T, placement.shift_m
     # A point of the same rigid segment: a + alpha x r + omega x (omega x r).
-    shift = placement.shift_m
-    felt = acc + np.gradient(gyro, 1.0 / rate_hz, axis=0) @ np.cross(np.eye(3), shift)
-    felt += gyro * (gyro @ shift)[:, None] - np.square(gyro).sum(axis=1)[:, None] * shift
-    felt = felt + config.wobble * _tissue(felt, rate_hz, config)
-    acc_out = (felt @ placement.rotation.T) * placement.acc_scale + placement.acc_bias
-    gyro_out = (gyro @ placement.rotation.T) * placement.gyro_scale + placement.gyro_bias
+    felt = acc.T - np.cross(np.eye(3), shift) @ np.gradient(spin, 1.0 / rate_hz, axis=1)
+    felt += spin * (shift @ spin) - np.einsum("if,if->f", spin, spin) * shift[:, None]
+    felt += config.wobble * _tissue(felt, rate_hz, config)
+    acc_out, gyro_out = placement.rotation @ felt, placement.rotation @ spin
     # A density d gives samples d sqrt(rate / 2) each: the band ends at half the rate.
     white = math.sqrt(rate_hz / 2.0)
     step = 1.0 / math.sqrt(rate_hz)
-    for out, noise, walk in (
-        (acc_out, config.acc_noise, config.acc_walk),
-        (gyro_out, config.gyro_noise, config.gyro_walk),
+    for out, scale, bias, noise, walk in (
+        (acc_out, placement.acc_scale, placement.acc_bias, config.acc_noise, config.acc_walk),
+        (gyro_out, placement.gyro_scale, placement.gyro_bias, config.gyro_noise, config.gyro_walk),
     ):
-        out += noise * white * rng.standard_normal(out.shape)
-        out += walk * step * np.cumsum(rng.standard_normal(out.shape), axis=0)
-    return acc_out, gyro_out
+        out *= scale[:, None]
+        out += bias[:, None]
+        out += noise * white * rng.standard_normal(acc.shape).T
+        out += walk * step * np.cumsum(rng.standard_normal(acc.shape).T, axis=1)
+    return acc_out.T, gyro_out.T
 
 
 @lru_cache(maxsize=8)
@@ -200,12 +202,12 @@ def _tissue_filter(rate_hz: float, config: ImuConfig) -> tuple[FloatArray, Float
 
 
 def _tissue(acc: FloatArray, rate_hz: float, config: ImuConfig) -> FloatArray:
-    """Acceleration of a mass on a spring and damper relative to what shakes it, (frames, 3).
+    """Acceleration of a mass on a spring and damper relative to what shakes it, (3, frames).
 
     x'' + 2 z w x' + w^2 x = -acc, and x'' is given: nothing for a slow acceleration or gravity.
     """
     b, a, start = _tissue_filter(rate_hz, config)
-    relative, _ = signal.lfilter(b, a, acc, axis=0, zi=start[:, None] * acc[0])
+    relative, _ = signal.lfilter(b, a, acc, zi=acc[:, :1] * start)
     return np.asarray(relative)
 
 

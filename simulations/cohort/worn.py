@@ -47,7 +47,8 @@ class Moved:
 def stream_of(name: str, rate_hz: float, columns: Mapping[str, FloatArray], unit: str) -> Stream:
     """Make a stream of columns with one unit; those of validity have none."""
     units = tuple("1" if channel.startswith("valid.") else unit for channel in columns)
-    data = np.column_stack(list(columns.values()))
+    # Channel by channel in memory, as they are stored.
+    data = np.stack(list(columns.values())).T
     return Stream(name, rate_hz, 0.0, tuple(columns), units, data)
 
 
@@ -62,7 +63,7 @@ def worn_imus(
     streams, gaps = [], []
     for site, placement in outfit.imus.items():
         acc, gyro = worn_imu(*dynamics.imu(site), rate_hz, placement, rng)
-        received = transmit(np.hstack([acc, gyro]), rate_hz, rng, link)
+        received = transmit(np.concatenate([acc.T, gyro.T]).T, rate_hz, rng, link)
         part = _place(site)
         channels = tuple(f"{kind}.{part}.{axis}" for kind in ("acc", "gyro") for axis in "xyz")
         units = ("m/s^2",) * 3 + ("rad/s",) * 3
@@ -155,7 +156,7 @@ def worn_insoles(
         columns[f"insole_cop.foot.{side}.anterior"] = cop_m[:, 0]
         columns[f"insole_cop.foot.{side}.lateral"] = -cop_m[:, 1]
         units += ["N", "m", "m"]
-    data = np.column_stack(list(columns.values()))
+    data = np.stack(list(columns.values())).T
     return Stream("insole", motion.rate_hz, 0.0, tuple(columns), tuple(units), data)
 
 
@@ -164,7 +165,7 @@ def _held(received: Received) -> FloatArray:
     at = np.where(received.arrived, np.arange(len(received.arrived)), -1)
     at = np.maximum.accumulate(at)
     at[at < 0] = int(np.argmax(received.arrived))
-    return np.nan_to_num(received.samples[at])
+    return np.nan_to_num(received.samples.T[:, at], copy=False).T
 
 
 def _gaps(stream: str, received: Received, rate_hz: float) -> list[Gap]:

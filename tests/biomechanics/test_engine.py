@@ -12,6 +12,7 @@ from kinefed.biomechanics.anthropometry import body_parameters
 from kinefed.biomechanics.body import COORDINATES, IMU_SITES, Body
 from kinefed.biomechanics.engine import Engine, external, load_mujoco
 from kinefed.biomechanics.mjcf import Site
+from kinefed.biomechanics.segments import cosine_sine
 from kinefed.datasets.errors import UsageError, UsageReason
 
 pytestmark = pytest.mark.skipif(
@@ -36,6 +37,13 @@ def motion():
 @pytest.fixture(scope="module")
 def dynamics(engine, motion):
     return engine.inverse(*motion)
+
+
+def test_cosines_and_sines_are_those_of_any_angle():
+    angle = np.concatenate([np.linspace(-7.0, 7.0, 10_001), np.pi * np.arange(-4.0, 4.5, 0.5)])
+    cosine, sine = cosine_sine(angle)
+    np.testing.assert_allclose(cosine, np.cos(angle), rtol=0.0, atol=1e-15)
+    np.testing.assert_allclose(sine, np.sin(angle), rtol=0.0, atol=1e-15)
 
 
 def test_the_equations_are_those_of_mujoco():

@@ -97,6 +97,10 @@ def test_a_worker_that_dies_fails_its_job_only(pool, function, args, code) -> No
 
 
 @POSIX
+def test_a_worker_has_one_thread(pool: WorkerPool) -> None:
+    assert pool.map(os.getenv, [("OMP_NUM_THREADS",)]) == ["1"]
+
+
 def test_a_worker_killed_from_outside_while_idle_costs_no_job(pool: WorkerPool) -> None:
     pool.map(pool_jobs.square, [(1,), (2,)])
     killed = pool.pids

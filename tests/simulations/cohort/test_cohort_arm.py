@@ -22,8 +22,8 @@ def test_every_movement_stays_in_range_and_repeats(name: str, person: VirtualPer
     again = task.generate(person, person.generator(name), 12.0)
     np.testing.assert_array_equal(motion.q, again.q)
     moving = motion.q[:, ("shoulder_flexion", "elbow_flexion", "wrist_flexion").index(task.joint)]
-    assert np.rad2deg(moving.min()) == pytest.approx(task.low, abs=1.0)
-    assert np.rad2deg(moving.max()) == pytest.approx(task.high, abs=0.08 * (task.high - task.low))
+    assert np.rad2deg(moving.min()) == pytest.approx(task.low, abs=6.5)
+    assert np.rad2deg(moving.max()) == pytest.approx(task.high, abs=0.1 * (task.high - task.low))
     assert motion.stride.max() >= 3
     assert (np.diff(motion.stride) >= 0).all()
     speed = np.gradient(motion.q, 1.0 / motion.rate_hz, axis=0)

@@ -29,7 +29,7 @@ def test_the_engine_puts_the_foot_where_the_closed_form_meant_it(side: str) -> N
     sole = Sole(origin, rng.normal(-0.1, 0.3, FRAMES), np.full(FRAMES, leg.ball), slope)
     pose = solve_leg(leg, side, position, pelvis_matrix(*angles.T), sole)
     assert not pose.short.any()
-    alone = ankle_target(leg, side, position, pelvis_matrix(*angles.T), sole)
+    alone = ankle_target(leg, -np.sign(lateral), position, pelvis_matrix(*angles.T), sole)
     np.testing.assert_array_equal(alone, pose.target)
 
     q = np.zeros((FRAMES, 16))
@@ -38,10 +38,10 @@ def test_the_engine_puts_the_foot_where_the_closed_form_meant_it(side: str) -> N
     dynamics = Engine(Body(params)).inverse(q, np.zeros_like(q), np.zeros_like(q))
     np.testing.assert_allclose(dynamics.points[f"ankle_{side}"], pose.ankle, atol=1e-9)
     np.testing.assert_allclose(dynamics.orientation[f"foot_{side}"], pose.foot, atol=1e-9)
-    # The ball of the foot is on its spot on the ground, within what four passes leave.
+    # The ball of the foot is on its spot on the ground, within what three passes leave.
     along = np.stack([np.cos(slope), 0.0 * slope, np.sin(slope)], axis=1)
     spot = origin + leg.ball * along
-    np.testing.assert_allclose(dynamics.points[f"ball_{side}"], spot, atol=1e-3)
+    np.testing.assert_allclose(dynamics.points[f"ball_{side}"], spot, atol=1e-4)
     pitch = np.arcsin(pose.foot[:, 2, 0])
     np.testing.assert_allclose(pitch, sole.pitch + slope, atol=1e-9)
 

@@ -14,7 +14,7 @@ from kinefed.simulations.cohort.contact import GRAVITY
 from kinefed.simulations.cohort.measures import QUANTITIES
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.recording import joint_torques_nm
-from kinefed.simulations.cohort.repetitions import Repetition, repetitions, torques
+from kinefed.simulations.cohort.repetitions import Repetition, repetitions, torques, transitions
 from kinefed.simulations.cohort.survey import EVERY_TASK, measure_person
 
 RATE_HZ = 100.0
@@ -104,6 +104,47 @@ def test_a_jump_is_measured_by_its_flight():
     assert value("knee_landing_moment", rep) == pytest.approx(2.5)
 
 
+def walking(speed):
+    """Give a person whose pelvis has a speed in m/s, and whose feet meet the ground every 0.5 s."""
+    frames = len(speed)
+    force, at = np.zeros((frames, 2, 3)), np.arange(frames) % 100
+    force[:, 0, 2], force[:, 1, 2] = at < 60, (at >= 50) | (at < 10)
+    return repetition(frames, force, {"pelvis_x": np.cumsum(speed) / RATE_HZ})
+
+
+def test_steps_are_counted_between_standing_and_full_pace():
+    # Two seconds of even acceleration, in which steps last half a second.
+    speed = np.interp(np.arange(800), [200, 400], [0.0, 1.2])
+    assert value("start_steps", walking(speed)) == pytest.approx(0.8 * 4.0, abs=0.1)
+    assert value("stop_steps", walking(speed[::-1])) == pytest.approx(0.8 * 4.0, abs=0.1)
+    # Changes within a step do not count.
+    shaken = speed * (1.0 + 0.1 * np.sin(2.0 * np.pi * np.arange(800) / 25.0))
+    assert value("start_steps", walking(shaken)) == pytest.approx(0.8 * 4.0, abs=0.3)
+    assert np.isnan(value("start_steps", walking(speed[:150])))
+
+
+def test_walking_goes_on_without_a_start_or_a_stop():
+    even = 1.2 + 0.2 * np.sin(np.arange(100) / 8.0)
+    assert walking(even).goes_on
+    assert not walking(even * np.linspace(0.3, 1.0, 100)).goes_on
+    assert not walking(np.zeros(100)).goes_on
+
+
+def test_the_elbow_and_the_wrist_have_the_sign_of_their_names():
+    t = np.linspace(0.0, np.pi, 100)
+    rep = replace(
+        repetition(),
+        angle={"elbow_flexion": 10.0 + 120.0 * np.sin(t), "wrist_flexion": 50.0 * np.cos(t)},
+        moment={"elbow": -0.04 * np.sin(t), "wrist": -0.004 * np.sin(t)},
+    )
+    assert value("elbow_flexion", rep) == pytest.approx(130.0, abs=0.1)
+    assert value("elbow_straight", rep) == pytest.approx(10.0)
+    assert value("elbow_excursion", rep) == pytest.approx(120.0, abs=0.1)
+    assert value("wrist_flexion", rep) == value("wrist_extension", rep) == pytest.approx(50.0)
+    assert value("elbow_flexion_moment", rep) == pytest.approx(0.04, abs=1e-4)
+    assert value("wrist_flexion_moment", rep) == pytest.approx(0.004, abs=1e-5)
+
+
 def test_there_is_no_jump_on_a_seat_or_on_the_ground():
     for rep in (repetition(seat=np.ones(100)), repetition(force=np.ones((100, 2, 3)))):
         assert np.isnan(value("jump_height", rep))
@@ -150,10 +191,24 @@ def test_only_whole_repetitions_of_the_task_count(squats):
 
 def test_a_measured_person_is_the_mean_of_their_repetitions(squats):
     mass_kg, _, motion, found = squats
-    sample = measure_person("squat", 0, 7, 9.0, ["knee_flexion", "jump_height"])
+    sample = measure_person("squat", 0, 7, 9.0, {"knee_flexion": (), "jump_height": ()})
     reps = repetitions("squat", motion, found, mass_kg)
     assert sample.repetitions == len(reps) >= 2
     assert sample.values["knee_flexion"] == np.mean([value("knee_flexion", rep) for rep in reps])
     assert np.isnan(sample.values["jump_height"])
     assert sample.frames == 900
     assert sample.faults["any"] == np.count_nonzero(motion.faults)
+
+
+def test_starts_and_stops_lie_between_the_middles_of_standing():
+    pytest.importorskip("mujoco", reason="needs the extra sim")
+    person = sample_people(1, 7)[0]
+    motion = EVERY_TASK["walk_turns"].generate(person, person.generator("walk_turns"), 60.0)
+    found = torques(Engine(person.rigid_body()), motion)
+    cut = transitions(motion, found, person.body.mass_kg)
+    assert len(cut["start_steps"]) >= 1
+    for name, at in (("start_steps", 0), ("stop_steps", -1)):
+        for rep in cut[name]:
+            assert rep.loaded[at].all()
+            assert abs(np.gradient(rep.angle["pelvis_x"])[at]) * RATE_HZ < 0.05
+            assert 1.0 < value(name, rep) < 6.0

@@ -69,6 +69,48 @@ def test_an_entry_that_is_not_understood_is_refused(old, new):
         read_literature(RANGES.replace(old, new))
 
 
+LIKE = """
+[sit_to_stand]
+knee_flexion = { low = 5, high = 7, of = "means", read = "figure", source = ["A 2000"] }
+[daily]
+"both.knee_flexion" = { like = ["squat", "sit_to_stand"], note = "two" }
+"""
+
+
+def test_a_range_may_span_those_of_other_tasks():
+    (band,) = read_literature(RANGES + LIKE).bands["daily"]
+    assert (band.low, band.high, band.kind) == (1.0, 7.0, "as squat and sit_to_stand")
+    assert (band.key, band.what) == ("both.knee_flexion", "both: peak knee flexion")
+    assert (band.read, band.like, band.note) == ("figure", ("squat", "sit_to_stand"), "two")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"squat", "sit_to_stand"', '"squat", "elbow"'),
+        ('["squat", "sit_to_stand"]', "[]"),
+        ("both.knee_flexion", "both.knee_bending"),
+        ('note = "two"', 'high = 3.0, note = "two"'),
+        ('note = "two"', 'source = ["B 2000"]'),
+    ],
+)
+def test_a_range_like_nothing_is_refused(old, new):
+    with pytest.raises(DataError):
+        read_literature(RANGES + LIKE.replace(old, new))
+
+
+def test_a_day_is_compared_with_the_tasks_that_it_is_made_of():
+    pytest.importorskip("mujoco", reason="needs the extra sim")
+    wanted = {band.key: band.like for band in read_literature().bands["daily"]}
+    found = measure_person("daily", 0, 7, 15.0, wanted).values
+    assert set(found) == set(wanted)
+    assert all(np.isfinite(value) for value in found.values())
+    # Standing, which lies between the steps, does not count as slow walking.
+    assert found["walking.speed"] > 0.6
+    assert 60.0 < found["squat.knee_flexion"] < 120.0
+    assert 20.0 < found["sit_to_stand.seated"] < 50.0
+
+
 def test_a_task_that_somebody_cannot_do_is_a_problem_and_out_of_range(monkeypatch):
     class Refused:
         what = "nothing"
@@ -78,7 +120,7 @@ def test_a_task_that_somebody_cannot_do_is_a_problem_and_out_of_range(monkeypatc
 
     everything = MappingProxyType({**EVERY_TASK, "squat": Refused()})
     monkeypatch.setattr(survey, "EVERY_TASK", everything)
-    sample = measure_person("squat", 0, 7, 5.0, ["knee_flexion"])
+    sample = measure_person("squat", 0, 7, 5.0, {"knee_flexion": ()})
     (table,) = tabulate(["squat"], [sample], read_literature(RANGES))
     assert table.problems == ["no style"]
     assert table.rows[0].off == "missing"
@@ -123,7 +165,8 @@ def test_the_page_names_ranges_sources_faults_and_what_is_out():
         "| squat | peak knee flexion | deg | 1 to 2 | A 2000 (range of means, table *) "
         "| 0.6 (0.51 to 1.41) | 33 % |" in page
     )
-    assert "- squat, peak knee flexion: the median 0.6 deg is below (1 to 2)" in page
+    assert "| squat | 1 | 33 % |" in page
+    assert "- squat, peak knee flexion: 33 % in range; the median is 0.6 deg (1 to 2)" in page
     assert "| squat | 300 | 6 | 6 |  |" in page
     assert "| elbow | 100 | - | - | no whole repetition" in page
     assert "## Tasks without a published range\n\nelbow" in page
@@ -193,15 +236,34 @@ def test_the_command_writes_the_table_the_figure_and_the_numbers(tmp_path, capsy
     assert squat["frames"] == elbow["frames"] == 1600
     assert set(squat["faults"]) >= {"any", "slip", "friction"}
     assert elbow["faults"] is None
-    assert printed["without_range"] == ["elbow"]
+    assert printed["without_range"] == []
     assert "| squat | peak knee flexion |" in (tmp_path / "new" / "ranges.md").read_text()
     assert (tmp_path / "new" / "ranges.png").read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (tmp_path / "new" / "ranges.svg").read_bytes()
     names = [quantity["quantity"] for quantity in squat["quantities"]]
-    alone = measure_person("squat", 1, 7, 8.0, names)
+    alone = measure_person("squat", 1, 7, 8.0, dict.fromkeys(names, ()))
     assert [quantity["values"][1] for quantity in squat["quantities"]] == list(
         alone.values.values()
     )
+
+
+def test_a_page_keeps_what_people_wrote(tmp_path, capsys):
+    pytest.importorskip("mujoco", reason="needs the extra sim")
+    page = tmp_path / "people.md"
+    words = ["--people", "1", "--tasks", "wrist", "--seconds", "5", "--processes", "1"]
+    page.write_text("# Mine\n")
+    assert ranges.main([*words, "--page", str(page)]) == 2
+    assert page.read_text() == "# Mine\n"
+    page.write_text("# Mine\n\nwords\n\n## Beside published ranges\n\nold\n")
+    for _ in range(2):
+        assert ranges.main([*words, "--page", str(page)]) == 0
+        text = page.read_text()
+        assert text.startswith("# Mine\n\nwords\n\n## Beside published ranges\n\n1 random")
+        assert "| wrist | peak wrist flexion |" in text
+        assert "old" not in text
+    assert (tmp_path / "figures" / "people.png").read_bytes().startswith(b"\x89PNG")
+    assert ranges.main([*words, "--page", str(tmp_path / "none.md")]) == 4
+    assert "--page" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
