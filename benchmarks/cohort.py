@@ -24,7 +24,8 @@ from engines import memory_mb
 
 from kinefed.biomechanics.engine import Engine
 from kinefed.datasets import DatasetInfo, RecordingRef, write_dataset
-from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+from kinefed.simulations.cohort.config import CohortConfig
+from kinefed.simulations.cohort.generate import generate_cohort
 from kinefed.simulations.cohort.outfit import SIDES, dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.recording import joint_torques_nm, leg_effort, record

@@ -220,7 +220,10 @@ def simulate(
     tasks: Annotated[
         str | None, typer.Option(help="Tasks, comma-separated.", show_default="all of the legs")
     ] = None,
-    takes: Annotated[int, typer.Option(help="Recordings of each task.")] = 1,
+    sessions: Annotated[
+        int, typer.Option(help="Days of each person; sensors are put on anew.")
+    ] = 1,
+    takes: Annotated[int, typer.Option(help="Recordings of each task in a session.")] = 1,
     minutes: Annotated[float, typer.Option(help="Length of each recording.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same people.")] = 1,
     patterns: Annotated[
@@ -232,6 +235,9 @@ def simulate(
         bool, typer.Option("--raw-emg", help="Raw EMG at 1 kHz instead of envelopes.")
     ] = False,
     insoles: Annotated[bool, typer.Option("--insoles", help="Pressure insoles as well.")] = False,
+    mvc: Annotated[
+        bool, typer.Option("--mvc", help="Maximal contractions, for an EMG reference, as well.")
+    ] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
     ] = None,
@@ -242,18 +248,21 @@ def simulate(
     Their motion, forces, joint torques, muscle activity and IMUs agree with one another.
     """
     from kinefed.cli.progress import Bars
-    from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+    from kinefed.simulations.cohort.config import CohortConfig
+    from kinefed.simulations.cohort.generate import generate_cohort
     from kinefed.simulations.workers import WorkerPool, available_cores
 
     chosen = {"tasks": words(tasks), "patterns": words(patterns)}
     config = CohortConfig(
         people=people,
+        sessions=sessions,
         takes=takes,
         minutes=minutes,
         seed=seed,
         rate_hz=rate,
         raw_emg=raw_emg,
         insoles=insoles,
+        mvc=mvc,
         **{name: value for name, value in chosen.items() if value},
     )
     with only_json(json), Bars() as bars, WorkerPool(processes or available_cores()) as pool:

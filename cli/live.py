@@ -54,7 +54,9 @@ def live(
     ] = None,
     mass_kg: Annotated[
         float | None,
-        typer.Option("--mass-kg", min=1.0, help="Body mass: torque in N m.", show_default=False),
+        typer.Option(
+            "--mass-kg", min=5.0, max=400.0, help="Body mass: torque in N m.", show_default=False
+        ),
     ] = None,
     rate_hz: Annotated[float, typer.Option("--rate-hz", min=1.0, help="Outputs a second.")] = 100.0,
     stateful: Annotated[

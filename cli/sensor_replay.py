@@ -16,7 +16,8 @@ PersonOption = Annotated[str, typer.Option("--person", help="Who wears them: a l
 SessionOption = Annotated[str, typer.Option("--session", help="Name of the session.")]
 TaskOption = Annotated[str, typer.Option("--task", help="What is done, for example walk.")]
 MassOption = Annotated[
-    float | None, typer.Option("--mass-kg", min=1.0, help="Body mass.", show_default=False)
+    float | None,
+    typer.Option("--mass-kg", min=5.0, max=400.0, help="Body mass.", show_default=False),
 ]
 
 

@@ -70,9 +70,12 @@ def tasks(
 
 def _windows(dataset: Dataset, channels: list[str]) -> _Seen:
     from kinefed.client.live.recogniser import windows_of_recording
+    from kinefed.datasets.types import MVC_TASK
 
     seen: _Seen = {}
     for ref in dataset.refs:
+        if ref.task == MVC_TASK:  # a measurement of EMG, which nobody moves in
+            continue
         group = dataset.subjects[ref.subject].group
         found = windows_of_recording(dataset.load(ref), channels)
         seen.setdefault(group, {}).setdefault(ref.task, []).append(found)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kinefed.client.errors import ClientError, ClientReason, NothingToLearnError
 from kinefed.datasets import Dataset
+from kinefed.datasets.types import MVC_TASK
 from kinefed.personalization import (
     NO_CLUSTER,
     Bout,
@@ -112,6 +113,8 @@ def local_data(
         Keys of the recordings whose EMG envelopes' peaks are the reference of all envelopes. None:
         all of this person's, which is right only where none of them is a test: for the people
         that a model is trained on, whose peak is the steadier the more recordings it is over.
+        Recordings of maximal contractions count with any recording of their session, whose
+        electrodes they share; with none given, all of them: nothing is tested on them.
         See :meth:`LocalData.referenced` for the others.
 
     Raises
@@ -133,7 +136,9 @@ def local_data(
     refs = dataset.select(subject=subject)
     peaks: dict[str, float] = {}
     if spec.optional:
-        used = [r for r in refs if reference is None or r.key in reference]
+        given = [r for r in refs if reference is None or r.key in reference]
+        days = {r.session for r in given or refs}
+        used = [r for r in refs if r in given or (r.task == MVC_TASK and r.session in days)]
         peaks = emg_reference_of(dataset.load(r) for r in used)
     for ref in refs:
         series += leg_series(dataset.load(ref), person, spec, peaks)

@@ -49,15 +49,20 @@ def directions(windows: Windows, protocol: str) -> list[Direction]:
     windows
         All of one person.
     protocol
-        ``each-task``: adapt on one task and test on the others, for each task in turn; where
-        there is one task only, adapt on one half of the recordings and test on the other, both
-        ways. ``all``: adapt on everything and test on nothing.
+        ``each-session``: adapt on one session and test on the others, for each session in turn;
+        where there is one session only, as ``each-task``. ``each-task``: adapt on one task and
+        test on the others, for each task in turn; where there is one task only, adapt on one half
+        of the recordings and test on the other, both ways. ``all``: adapt on everything and test
+        on nothing.
     """
     rows = np.arange(len(windows))
     if protocol == "all":
         return [Direction("all", rows, rows[:0])]
-    part = windows.task
+    part = windows.session
     names = np.unique(part)
+    if protocol == "each-task" or len(names) < 2:
+        part = windows.task
+        names = np.unique(part)
     if len(names) < 2:
         recordings = np.unique(windows.recording)
         first = np.isin(windows.recording, recordings[: len(recordings) // 2])

@@ -63,8 +63,10 @@ def read_table(path: Path) -> Any:
     if not path.is_file():
         raise DataError(DataReason.NOT_FOUND, "the file is missing", where=path, next_step=_AGAIN)
     try:
-        with path.open("rb") as file:
-            # From an open file: a folder of that name must not be read as a partitioned set.
+        # From an open file: a folder of that name must not be read as a partitioned set. Arrow's
+        # own: of a file of Python's its threads hold bytes that they cannot let go of once the
+        # program ends, which then aborts whatever its exit code was to be.
+        with pa.OSFile(str(path)) as file:
             return pq.ParquetFile(file).read()
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(

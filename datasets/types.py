@@ -18,6 +18,10 @@ FloatArray = NDArray[np.float64]
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_-]))*\Z")
 _RESERVED = {"con", "prn", "aux", "nul"}
 _SEXES = ("f", "m", "x")
+# Stature and mass are those that a body can be built of.
+_BOUNDS = {"age_years": (0.0, 130.0), "height_m": (0.5, 2.8), "mass_kg": (5.0, 400.0)}
+# Task of maximal voluntary contractions: they give EMG its reference, and are never tested.
+MVC_TASK = "mvc"
 
 
 def check_name(name: str, what: str, where: object = "") -> str:
@@ -61,7 +65,8 @@ class Subject:
     sex
         ``"f"``, ``"m"``, ``"x"`` or None.
     age_years, height_m, mass_kg
-        Positive, or None where not known.
+        Years above 0, 0.5 m and 5 kg or more (the smallest children who walk), or None where not
+        known.
     condition
         Free text such as ``"stiff-knee"``, or None.
     segment_lengths_m
@@ -83,11 +88,10 @@ class Subject:
             object.__setattr__(self, "group", self.id)
         if self.sex is not None and self.sex not in _SEXES:
             raise _bad(f"sex of {self.id} is {self.sex!r}, not one of {', '.join(_SEXES)}")
-        bounds = {"age_years": 130.0, "height_m": 2.8, "mass_kg": 400.0}
-        for name, top in bounds.items():
+        for name, (low, top) in _BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and not 0.0 < value <= top:
-                raise _bad(f"{name} of {self.id} is {value}, not in (0, {top:g}]")
+            if value is not None and not (value > 0.0 and low <= value <= top):
+                raise _bad(f"{name} of {self.id} is {value}, not in {low:g}..{top:g}")
 
 
 @dataclass(frozen=True, slots=True)

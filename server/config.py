@@ -75,8 +75,10 @@ class FederationConfig:
     personalise
         ``none``, ``heldout`` or ``all``: who personalises at the end.
     protocol
-        How a client divides its recordings for personalisation: ``each-task`` adapts on one
-        task and tests on the others, for each task in turn; ``all`` adapts on everything.
+        How a client divides its recordings for personalisation: ``each-session`` adapts on one
+        session and tests on the others, for each session in turn, and where there is one session
+        only does as ``each-task``, which adapts on one task and tests on the others, for each
+        task in turn; ``all`` adapts on everything.
     out
         Folder for checkpoints, bundles and the log ("" to keep nothing).
     """
@@ -106,7 +108,7 @@ class FederationConfig:
     margin: float = 0.0
     caution: float = 0.0
     personalise: str = "none"
-    protocol: str = "each-task"
+    protocol: str = "each-session"
     out: str = ""
 
     def __post_init__(self) -> None:
@@ -125,9 +127,10 @@ class FederationConfig:
                 ServerReason.SETTING,
                 f"personalise = {self.personalise!r}: must be none, heldout or all",
             )
-        if self.protocol not in ("each-task", "all"):
+        if self.protocol not in ("each-session", "each-task", "all"):
             raise SettingError(
-                ServerReason.SETTING, f"protocol = {self.protocol!r}: must be each-task or all"
+                ServerReason.SETTING,
+                f"protocol = {self.protocol!r}: must be each-session, each-task or all",
             )
 
     @property

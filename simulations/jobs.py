@@ -143,17 +143,17 @@ def local(data: Path, subject: str, config: FederationConfig) -> NDArray[np.floa
 
 
 def trees(
-    data: Path, train: Sequence[str], test: Sequence[str], setup: str, seed: int
+    data: Path, train: Sequence[str], test: Sequence[str], config: FederationConfig
 ) -> Predictions:
     """Fit extremely randomised trees on three taps of the inputs."""
     # The taps reach back further than a short network window may.
-    model = Trees(seed=seed)
-    model.fit(Windows(_pool(_people(data, train, setup)), TREE_WINDOW))
+    model = Trees(seed=config.seed)
+    model.fit(Windows(_pool(_people(data, train, config.setup)), TREE_WINDOW))
     return {
         s: each_direction(
-            p, "each-task", lambda own: model.predict(Windows(own.series, TREE_WINDOW))
+            p, config.protocol, lambda own: model.predict(Windows(own.series, TREE_WINDOW))
         )
-        for s, p in _people(data, test, setup).items()
+        for s, p in _people(data, test, config.setup).items()
     }
 
 

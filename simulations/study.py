@@ -93,7 +93,9 @@ class _Study:
                 "mean-profile", jobs.mean_profile, lambda f, s: (f.train, f.test, self.setup)
             )
         if "trees" in methods:
-            self._folds("trees", jobs.trees, lambda f, s: (f.train, f.test, self.setup, s))
+            self._folds(
+                "trees", jobs.trees, lambda f, s: (f.train, f.test, self._plain_federation(s))
+            )
         if "pooled" in methods:
             self._folds(
                 "pooled", jobs.pooled, lambda f, s: (f.train, f.test, self._plain_federation(s))

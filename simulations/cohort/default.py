@@ -11,26 +11,34 @@ from pathlib import Path
 import platformdirs
 
 from kinefed.datasets import Dataset
-from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+from kinefed.simulations.cohort.config import CohortConfig
+from kinefed.simulations.cohort.generate import generate_cohort
 from kinefed.simulations.workers import WorkerPool
 
 # Enough people that leaving one out leaves a crowd, in tasks that differ; small enough that the
-# whole default study of them takes minutes.
+# whole default study of them takes minutes. Two days: one to adapt on, one to test. Two takes: the
+# adoption gate leaves recordings out, and without a task's only one it would judge another task.
 DEFAULT = CohortConfig(
-    people=8, tasks=("walk_normal", "sit_to_stand", "squat"), minutes=0.1, seed=1
+    people=8,
+    tasks=("walk_normal", "sit_to_stand", "squat"),
+    sessions=2,
+    takes=2,
+    minutes=0.05,
+    seed=1,
 )
 CACHE_VARIABLE = "KINEFED_CACHE"
+# Whose source decides what virtual people are like.
+MADE_BY = ("kinefed.simulations.cohort", "kinefed.biomechanics")
 
 
 def default_folder() -> Path:
     """Where the default cohort is kept: a folder for each version of how it is made."""
     base = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("kinefed", appauthor=False)
     made_by = hashlib.sha256(DEFAULT.to_json().encode())
-    for source in sorted(
-        (f for f in resources.files(__package__).iterdir() if f.name.endswith((".py", ".toml"))),
-        key=lambda f: f.name,
-    ):
-        made_by.update(source.read_bytes())
+    for package in MADE_BY:
+        files = (f for f in resources.files(package).iterdir() if f.name.endswith((".py", ".toml")))
+        for source in sorted(files, key=lambda f: f.name):
+            made_by.update(source.read_bytes())
     return Path(base) / f"virtual-people-{made_by.hexdigest()[:12]}"
 
 

@@ -73,6 +73,8 @@ _STAIRS: Mapping[str, tuple[float, float]] = {
     "knee_late": (0.13, 1.4),
 }
 _LIMITS_ON: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    # People bend the knee further in loading than a style by up to 2 degrees.
+    "walk_normal": {"knee_load": (0.15, 0.365)},
     # Who walks slowly stands on both feet for longer; who walks fast for less long.
     "walk_slow": {"stance": (0.645, 0.7)},
     "walk_fast": {"stance": (0.6, 0.64)},

@@ -24,12 +24,12 @@ from kinefed.simulations.cohort.terrain import Terrain
 
 # A published range is aimed at with this share of its width left on either side, for strides and
 # people scatter about a style; what is beyond that counts in these shares of the width.
-_MARGIN, _SHARE = 0.15, 0.02
+_MARGIN, _SHARE = 0.2, 0.02
 _RATE_HZ = 100.0
 # The middle of adults' sizes, and others with proportions and a manner of their own, for whom a
 # style has to do as well, with steps that vary: how many, their draw and their weight.
 _STANDARD = ("m", 1.75, 75.0)
-_OTHERS, _DRAW, _WEIGHT = 5, 1061, 0.6
+OTHERS, _DRAW, _WEIGHT = 5, 1061, 0.6
 # Of a swinging foot over an incline or a step.
 _CLEARANCE_M = 0.025
 # Steps before the stride that is looked at.
@@ -123,10 +123,11 @@ class Walker:
         return cls(LegGeometry.of(params), Engine(Body(params)), params.mass_kg, person, weight)
 
     @classmethod
-    def several(cls) -> list[Walker]:
+    def several(cls, others: int = OTHERS) -> list[Walker]:
         """Build the standard person, and others for whom a style has to do as well."""
-        others = [cls.of(person.body, person) for person in sample_people(_OTHERS, _DRAW)]
-        return [cls.of(body_parameters(*_STANDARD)), *others]
+        people = sample_people(others, _DRAW) if others else []
+        more = [cls.of(person.body, person) for person in people]
+        return [cls.of(body_parameters(*_STANDARD)), *more]
 
     def stride(self, style: Style, terrain: Terrain | None = None) -> Stride:
         """Walk one stride from the right foot's contact."""
@@ -134,7 +135,7 @@ class Walker:
         chance = np.zeros((2, count))
         values = {key: np.full(count, value) for key, value in style.values.items()}
         if self.person is not None:
-            style = own_style(style, self.person)
+            style = own_style(style, self.person, level=terrain is None)
             # The same chance every time, or a fit would chase it.
             rng = self.person.generator("stride")
             values, chance = vary(style, rng, count), rng.standard_normal((2, count))
@@ -211,7 +212,7 @@ def misfit(
     passed = np.cumsum(air) / max(int(air.sum()), 1)
     wanted = np.clip(_NEAR_GROUND * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
     wanted *= _LEVEL_CLEARANCE_M if terrain is None else _CLEARANCE_M
-    parts.append(np.where(air, np.maximum(wanted - stride.clearance, 0.0), 0.0)[::2] / 0.004)
+    parts.append(np.where(air, np.maximum(wanted - stride.clearance, 0.0), 0.0) / 0.001)
     parts.append(10.0 * (motion.faults[::2] != 0))
     outside = np.array([beyond(band, seen) for band in target.bands])
     return np.concatenate([soften(np.concatenate(parts)), soften(outside, limit=8.0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -40,6 +41,61 @@ ARM_EMG = (
     "wrist_extensors",
 )
 
+# What is contracted together in a maximal effort against a fixed resistance, a joint and direction
+# at a time as in manual muscle testing; each muscle is in one of them at least.
+LEG_MVC: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "hip_extension": (
+            "gluteus_maximus",
+            "adductor_magnus",
+            "biceps_femoris",
+            "semitendinosus",
+            "semimembranosus",
+        ),
+        "hip_flexion": ("iliopsoas", "rectus_femoris", "tensor_fasciae_latae"),
+        "hip_abduction": ("gluteus_medius", "gluteus_minimus", "tensor_fasciae_latae"),
+        "hip_adduction": ("adductor_longus", "adductor_magnus"),
+        "knee_extension": (
+            "rectus_femoris",
+            "vastus_lateralis",
+            "vastus_medialis",
+            "vastus_intermedius",
+        ),
+        "knee_flexion": (
+            "biceps_femoris",
+            "biceps_femoris_short",
+            "semitendinosus",
+            "semimembranosus",
+        ),
+        "plantarflexion": ("gastrocnemius_lateralis", "gastrocnemius_medialis", "soleus"),
+        "dorsiflexion": ("tibialis_anterior",),
+    }
+)
+ARM_MVC: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "elbow_flexion": ("biceps_brachii", "brachialis", "brachioradialis"),
+        "elbow_extension": ("triceps_longus", "triceps_lateralis", "triceps_medialis"),
+        "wrist_flexion": ("wrist_flexors",),
+        "wrist_extension": ("wrist_extensors",),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maximal:
+    """The maximal contractions of one limb at the start of a session.
+
+    Attributes
+    ----------
+    excitation
+        (frames, muscles).
+    envelope_v
+        (frames, channels): what the electrodes show of it, in volts.
+    """
+
+    excitation: FloatArray
+    envelope_v: FloatArray
+
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
@@ -49,9 +105,11 @@ class Outfit:
     ----------
     muscles, hidden
         The textbook's leg at the person's size, and what is the person's own.
-    electrodes, reference
-        Side to electrodes, and to the envelopes' reference (channels,) in volts: that of maximal
-        contractions at the start of the session.
+    efforts
+        Names of the maximal contractions, in their order.
+    electrodes, maximal, reference
+        Side to electrodes, to what they showed of the maximal contractions at the start of the
+        session, and to the envelopes' reference (channels,) in volts that these gave.
     imus
         Site to how the sensor sits.
     insoles
@@ -60,10 +118,16 @@ class Outfit:
 
     muscles: MuscleSet
     hidden: HiddenMuscles
+    efforts: tuple[str, ...]
     electrodes: Mapping[str, Electrodes]
+    maximal: Mapping[str, Maximal]
     reference: Mapping[str, FloatArray]
     imus: Mapping[str, Placement]
     insoles: Mapping[str, InsolePlacement]
+
+    def maximal_s(self, rate_hz: float) -> float:
+        """How long the maximal contractions took; those of both legs ran side by side."""
+        return max(len(each.excitation) for each in self.maximal.values()) / rate_hz
 
 
 def dress(body: Body, rate_hz: float, person: Sequence[int], session: int) -> Outfit:
@@ -82,21 +146,21 @@ def dress(body: Body, rate_hz: float, person: Sequence[int], session: int) -> Ou
     """
     p = body.params
     muscles = leg_muscles(p.height_m, p.mass_kg, p.lengths_m["thigh"], p.lengths_m["shank"])
-    drawn = draw_muscles(len(muscles.names), np.random.default_rng([*person, 0]))
+    # Not the word 0: a seed is padded with zeros, and the person's alone draws age and size.
+    drawn = draw_muscles(len(muscles.names), np.random.default_rng([*person, 6]))
     hidden = limber(muscles, drawn)
     day = np.random.default_rng([*person, 1, session])
-    groups = [[i] for i in range(len(muscles.names))]
-    electrodes, reference = {}, {}
+    electrodes, maximal = {}, {}
     for number, side in enumerate(SIDES):
         skin = np.random.default_rng([*person, 2, number])
         channels = [f"emg.{site}.{side}" for site in LEG_EMG]
         electrodes[side] = place_electrodes(channels, muscles.names, skin, day)
-        effort = mvc_trial(len(muscles.names), groups, rate_hz, day)
-        envelope = semg_envelope(electrodes[side], effort, rate_hz, day)
-        reference[side] = mvc_reference(envelope, rate_hz)
+        maximal[side] = _contract(muscles, LEG_MVC, electrodes[side], rate_hz, day)
     imus = {site: place_imu(day) for site in IMU_SITES}
     insoles = {side: place_insole(day) for side in SIDES}
-    return Outfit(muscles, hidden, electrodes, reference, imus, insoles)
+    reference = {side: mvc_reference(m.envelope_v, rate_hz) for side, m in maximal.items()}
+    efforts = tuple(LEG_MVC)
+    return Outfit(muscles, hidden, efforts, electrodes, maximal, reference, imus, insoles)
 
 
 def dress_arm(
@@ -117,8 +181,23 @@ def dress_arm(
     day = np.random.default_rng([*person, 4, session])
     channels = [f"emg.{site}.r" for site in ARM_EMG]
     electrodes = place_electrodes(channels, muscles.names, np.random.default_rng([*person, 5]), day)
-    groups = [[i] for i in range(len(muscles.names))]
-    effort = mvc_trial(len(muscles.names), groups, rate_hz, day)
-    reference = mvc_reference(semg_envelope(electrodes, effort, rate_hz, day), rate_hz)
+    maximal = _contract(muscles, ARM_MVC, electrodes, rate_hz, day)
+    reference = {"r": mvc_reference(maximal.envelope_v, rate_hz)}
     imus = {site: place_imu(day) for site in Arm(params).sites}
-    return Outfit(muscles, hidden, {"r": electrodes}, {"r": reference}, imus, {})
+    sleeve = {"r": electrodes}
+    return Outfit(
+        muscles, hidden, tuple(ARM_MVC), sleeve, {"r": maximal}, reference, imus, insoles={}
+    )
+
+
+def _contract(
+    muscles: MuscleSet,
+    efforts: Mapping[str, Sequence[str]],
+    electrodes: Electrodes,
+    rate_hz: float,
+    day: np.random.Generator,
+) -> Maximal:
+    """Contract all muscles of a limb as hard as the person can, one effort after the other."""
+    groups = [[muscles.index(name) for name in together] for together in efforts.values()]
+    excitation = mvc_trial(len(muscles.names), groups, rate_hz, day)
+    return Maximal(excitation, semg_envelope(electrodes, excitation, rate_hz, day))

@@ -44,7 +44,8 @@ def walk(
 ) -> Motion:
     """Go on walking at one speed, on whatever ground the task is named after."""
     leg = LegGeometry.of(person.body)
-    style = own_style(style_for(name, person.pattern), person)
+    terrain = terrain_of(name, leg)
+    style = own_style(style_for(name, person.pattern), person, level=terrain is None)
     stride_s = style.stride_s(leg)
     stride_m = style.speed_m_s(leg) * stride_s
     time_s, keep = clock(duration_s, rate_hz)
@@ -52,7 +53,6 @@ def walk(
     count = 2 * int(np.ceil((duration_s + 2.0 * MARGIN_S) / stride_s)) + 10
     chance = rng.standard_normal((2, count))
     step_m = 0.5 * stride_m * (1.0 + STEP_LENGTH * chance[1])
-    terrain = terrain_of(name, leg)
     if terrain is not None and terrain.tread_m:
         # A step a tread, with every foot a little in front of its place or behind it.
         spot = FOOT_PLACEMENT_M * np.clip(chance[1], -2.0, 2.0)

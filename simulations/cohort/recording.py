@@ -53,6 +53,7 @@ def record(
     raw_emg: bool = False,
     insoles: bool = False,
     link: LinkConfig | None = None,
+    elapsed_s: float = 0.0,
 ) -> Recording:
     """Turn a movement into the streams of a dataset.
 
@@ -76,6 +77,8 @@ def record(
         Pressure insoles as well: vertical force and centre of pressure of each foot.
     link
         Loss and clock of the radio; lost samples hold the last one and are entered as gaps.
+    elapsed_s
+        Time of the first frame since the start of the session.
     """
     # Times are made by multiplication, so that the rate comes back a rounding off.
     motion = replace(motion, rate_hz=round(motion.rate_hz, 6))
@@ -84,7 +87,7 @@ def record(
     tau = joint_torques_nm(dynamics, motion)
     streams = [_kinematics(motion), _torque(tau, motion, engine.body.params.mass_kg), _grf(motion)]
     moved = {side: leg_effort(dynamics, motion, tau, side) for side in SIDES}
-    streams.append(worn_emg(outfit, moved, rate_hz, rng, raw=raw_emg))
+    streams.append(worn_emg(outfit, moved, rate_hz, rng, raw=raw_emg, elapsed_s=elapsed_s))
     imus, gaps = worn_imus(outfit, dynamics, rate_hz, rng, link)
     streams += imus
     if insoles:
@@ -107,6 +110,7 @@ def record_arm(
     *,
     raw_emg: bool = False,
     link: LinkConfig | None = None,
+    elapsed_s: float = 0.0,
 ) -> Recording:
     """Turn a movement of the right arm into the streams of a dataset.
 
@@ -116,7 +120,7 @@ def record_arm(
         Of the person's arm, from `dress_arm`.
     motion
         The movement.
-    ref, rng, raw_emg, link
+    ref, rng, raw_emg, link, elapsed_s
         As of `record`.
     """
     rate_hz = round(motion.rate_hz, 6)
@@ -126,7 +130,8 @@ def record_arm(
     labels = dict(zip((f"{name}.r" for name in found.channels), found.labels.T, strict=True))
     moved = Moved(motion.q, motion.qd, found.tau, ARM_COORDINATES)
     shaken = dynamics.imu("imu_upper_arm")[0]
-    emg = worn_emg(outfit, {"r": (moved, shaken)}, rate_hz, rng, raw=raw_emg)
+    limbs = {"r": (moved, shaken)}
+    emg = worn_emg(outfit, limbs, rate_hz, rng, raw=raw_emg, elapsed_s=elapsed_s)
     imus, gaps = worn_imus(outfit, dynamics, rate_hz, rng, link)
     streams = [
         stream_of("kinematics", rate_hz, angles, "rad"),

@@ -117,15 +117,37 @@ def style_for(task: str, pattern: str) -> Style:
     return known[name]
 
 
-def own_style(style: Style, person: VirtualPerson) -> Style:
-    """Move a style by a person's manner: its parameters, its pace and the steps to that pace."""
+def own_style(style: Style, person: VirtualPerson, *, level: bool = True) -> Style:
+    """Move a style by a person's manner: its parameters, its pace and the steps to that pace.
+
+    Parameters
+    ----------
+    style
+        As fitted.
+    person
+        Whose manner it is.
+    level
+        On level ground another pace brings what sets the fitted paces apart.
+    """
     pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
+    more = style.speed * (pace - 1.0)
+    slope = _per_speed(more > 0.0) if level else dict.fromkeys(style.values, 0.0)
     values = {
-        key: value + unit_of(key) * BETWEEN_PEOPLE * person.manner(key)
+        key: value + more * slope[key] + unit_of(key) * BETWEEN_PEOPLE * person.manner(key)
         for key, value in style.values.items()
     }
     # Who walks faster takes longer steps and more of them, half and half (Winter 1991, ch. 2).
     return Style(style.speed * pace, style.stride / float(np.sqrt(pace)), style.width, values)
+
+
+@functools.cache
+def _per_speed(faster: bool) -> Mapping[str, float]:
+    """By how much each parameter changes with the speed, above and below that of normal walking."""
+    slow, fast = (
+        styles()[f"walk_{name}"] for name in (("normal", "fast") if faster else ("slow", "normal"))
+    )
+    step = fast.speed - slow.speed
+    return {key: (value - slow.values[key]) / step for key, value in fast.values.items()}
 
 
 def vary(style: Style, rng: np.random.Generator, steps: int) -> dict[str, FloatArray]:

@@ -12,6 +12,7 @@ from kinefed.datasets.errors import UsageError, UsageReason
 from kinefed.simulations.cohort import daily, performing, performing_jumps
 from kinefed.simulations.cohort.motion import Motion
 from kinefed.simulations.cohort.people import VirtualPerson
+from kinefed.simulations.cohort.style import style_for
 
 RATES_HZ = (100.0, 500.0)
 SHORTEST_S, LONGEST_S = 1.0, 3600.0
@@ -28,11 +29,23 @@ class Task:
         As in recordings.
     what
         One line for a person.
+    styles
+        Fitted styles that it is made of, which not every gait pattern has; empty: none.
     """
 
     name: str
     what: str
     _make: _Maker
+    styles: tuple[str, ...] = ()
+
+    def possible(self, pattern: str) -> bool:
+        """Say whether people of a gait pattern have every style that it is made of."""
+        try:
+            for name in self.styles:
+                style_for(name, pattern)
+        except UsageError:
+            return False
+        return True
 
     def generate(
         self,
@@ -86,16 +99,30 @@ def check_recording(duration_s: float, rate_hz: float) -> None:
         )
 
 
+def _walk(name: str, what: str) -> Task:
+    return Task(name, f"walking {what}", performing.walk, (name,))
+
+
 _ALL = (
-    Task("walk_normal", "walking on level ground at a normal pace", performing.walk),
-    Task("walk_slow", "walking on level ground slowly", performing.walk),
-    Task("walk_fast", "walking on level ground fast", performing.walk),
-    Task("walk_turns", "walking with changes of pace, stops and starts", performing.walk_changing),
-    Task("daily", "walking, stopping to squat or to sit for a while, walking on", daily.daily),
-    Task("stair_ascent", "walking up stairs, a step a tread", performing.walk),
-    Task("stair_descent", "walking down stairs, a step a tread", performing.walk),
-    Task("ramp_ascent", "walking up an incline of 8 degrees", performing.walk),
-    Task("ramp_descent", "walking down an incline of 8 degrees", performing.walk),
+    _walk("walk_normal", "on level ground at a normal pace"),
+    _walk("walk_slow", "on level ground slowly"),
+    _walk("walk_fast", "on level ground fast"),
+    Task(
+        "walk_turns",
+        "walking with changes of pace, stops and starts",
+        performing.walk_changing,
+        ("walk_slow", "walk_normal"),
+    ),
+    Task(
+        "daily",
+        "walking, stopping to squat or to sit for a while, walking on",
+        daily.daily,
+        ("walk_normal",),
+    ),
+    _walk("stair_ascent", "up stairs, a step a tread"),
+    _walk("stair_descent", "down stairs, a step a tread"),
+    _walk("ramp_ascent", "up an incline of 8 degrees"),
+    _walk("ramp_descent", "down an incline of 8 degrees"),
     Task("squat", "squatting again and again", performing.squat),
     Task("sit_to_stand", "standing up from a seat, then sitting down, in turn", performing.chair),
     Task("stand_to_sit", "sitting down on a seat, then standing up, in turn", performing.chair),

@@ -91,6 +91,7 @@ def worn_emg(
     rng: np.random.Generator,
     *,
     raw: bool = False,
+    elapsed_s: float = 0.0,
 ) -> Stream:
     """Return what the electrodes measure: envelopes, or raw at 1000 Hz.
 
@@ -104,6 +105,8 @@ def worn_emg(
         Of the recording.
     raw
         Volts instead of envelopes.
+    elapsed_s
+        Time of the first frame since the start of the session: sweat has changed the gain.
     """
     columns: dict[str, FloatArray] = {}
     for side, (moved, shake) in limbs.items():
@@ -120,14 +123,45 @@ def worn_emg(
                 RAW_EMG_HZ,
                 rng,
                 acceleration=acceleration,
+                elapsed_s=elapsed_s,
             )
-            columns |= {f"emg.{c}": v for c, v in zip(electrodes.channels, volts.T, strict=True)}
         else:
             volts = semg_envelope(
-                electrodes, activity.excitation, rate_hz, rng, acceleration=acceleration
+                electrodes,
+                activity.excitation,
+                rate_hz,
+                rng,
+                acceleration=acceleration,
+                elapsed_s=elapsed_s,
             )
-            share = (volts / outfit.reference[side]).T
-            columns |= {f"envelope.{c}": v for c, v in zip(electrodes.channels, share, strict=True)}
+        columns |= _channels(outfit, side, volts, raw)
+    return _emg(columns, rate_hz, raw)
+
+
+def worn_mvc(
+    outfit: Outfit, rate_hz: float, rng: np.random.Generator, *, raw: bool = False
+) -> Stream:
+    """Return what the electrodes measured of the maximal contractions; arguments as `worn_emg`."""
+    columns: dict[str, FloatArray] = {}
+    for side, maximal in outfit.maximal.items():
+        volts = maximal.envelope_v
+        if raw:
+            asked = maximal.excitation, rate_hz, RAW_EMG_HZ, rng
+            volts = raw_semg(outfit.electrodes[side], *asked)
+        columns |= _channels(outfit, side, volts, raw)
+    return _emg(columns, rate_hz, raw)
+
+
+def _channels(outfit: Outfit, side: str, volts: FloatArray, raw: bool) -> dict[str, FloatArray]:
+    """Name the channels of a limb: raw in volts, envelopes as a fraction of their reference."""
+    names = outfit.electrodes[side].channels
+    if raw:
+        return {f"emg.{name}": own for name, own in zip(names, volts.T, strict=True)}
+    share = (volts / outfit.reference[side]).T
+    return {f"envelope.{name}": own for name, own in zip(names, share, strict=True)}
+
+
+def _emg(columns: Mapping[str, FloatArray], rate_hz: float, raw: bool) -> Stream:
     return stream_of("emg", RAW_EMG_HZ if raw else rate_hz, columns, "V" if raw else "1")
 
 

@@ -22,12 +22,23 @@ def test_virtual_people_become_a_dataset(kinefed: Run, tmp_path: Path) -> None:
     assert "already" in again.err
 
 
+def test_days_and_maximal_contractions_are_asked_for_by_name(kinefed: Run, tmp_path: Path) -> None:
+    options = ["--people", 1, "--tasks", "elbow", "--minutes", 0.05, "--processes", 1]
+    dest = tmp_path / "days"
+    kinefed("data", "simulate", dest, *options, "--sessions", 2, "--mvc", "--raw-emg")
+    found = [ref.key for ref in Dataset.open(dest).refs]
+    assert found == [f"V001/s0{day}/{task}_01" for day in (1, 2) for task in ("elbow", "mvc")]
+    assert check_dataset(dest) == []
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--people", 0], "0 people"),
         (["--tasks", "fly"], "walk_normal"),
         (["--rate", 10], "10 Hz"),
+        (["--sessions", 0], "0 sessions"),
+        (["--patterns", "older"], "They can do walk_normal, daily, squat"),
     ],
 )
 def test_a_bad_request_leaves_nothing(

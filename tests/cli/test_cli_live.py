@@ -204,7 +204,7 @@ def test_another_sensor_than_was_calibrated_is_refused(
 def test_tasks_are_learnt_and_told(kinefed: Run, home: Path, tmp_path: Path) -> None:
     people, tasks, out = tmp_path / "people", tmp_path / "tasks.json", tmp_path / "torque.csv"
     made = kinefed("data", "simulate", people, "--people", 3, "--tasks", "walk_normal,squat",
-                   "--minutes", 0.2, "--seed", 5)  # fmt: skip
+                   "--minutes", 0.2, "--seed", 5, "--mvc")  # fmt: skip
     assert made.code == 0, made.err
     result = kinefed("tasks", "--data", people, "--out", tasks, "--json")
     assert result.code == 0, result.err

@@ -8,10 +8,11 @@ from two_link_arm import write_two_link_arm
 
 from kinefed.client.data import local_data
 from kinefed.client.directions import directions, each_direction, ways
-from kinefed.datasets import Gap, RecordingRef, Stream, write_dataset
+from kinefed.datasets import Dataset, Gap, Recording, RecordingRef, Stream, write_dataset
 from kinefed.models import ModelBundle
 from kinefed.personalization.setup import ModelSetup
 from kinefed.server import FederationConfig
+from kinefed.signals import emg_reference_of
 from kinefed.simulations.federate import federate
 from kinefed.simulations.workers import InlinePool
 
@@ -167,3 +168,22 @@ def test_a_muscle_without_a_reference_is_missing_and_the_windows_stay(arm, tmp_p
 def test_the_dataset_has_what_these_tests_need(arm):
     assert {ref.task for ref in arm.refs} == {"lift", "reach"}
     assert RecordingRef("S01", "s01", LOUD, 1) in arm.refs
+
+
+def test_maximal_contractions_give_the_reference_and_are_not_tested(arm, tmp_path):
+    quiet = Dataset.open(with_emg(tmp_path / "quiet", arm))
+    effort = np.full((2000, 2), 0.01) * np.random.default_rng(0).standard_normal((2000, 2))
+    names = ("emg.soleus.l", "emg.soleus.r")
+    mvc = Recording(
+        RecordingRef("S01", "s01", "mvc", 1),
+        {"emg": Stream("emg", EMG_HZ, 0.0, names, ("V", "V"), effort)},
+    )
+    recordings = [mvc, *(quiet.load(ref) for ref in quiet.refs)]
+    data = write_dataset(tmp_path / "with", quiet.info, quiet.subjects.values(), recordings).path
+    local = local_data(data, "S01", SETUP)
+    assert local.emg_reference == emg_reference_of([mvc])
+    assert "mvc" not in set(local.windows.task)
+    for _, own in ways(local, "each-task"):
+        assert own.emg_reference == local.emg_reference
+    alone = local_data(quiet.path, "S01", SETUP)
+    assert max(alone.emg_reference.values()) < 0.2 * min(local.emg_reference.values())

@@ -235,6 +235,11 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], DataReason]] = {
         lambda f: _replace(f / "P1/subject.toml", "mass_kg", "weight"),
         DataReason.BAD_FORMAT,
     ),
+    "storage with a person of 20 cm": (
+        "opensim",
+        lambda f: _replace(f / "P1/subject.toml", "height_m = 1.8", "height_m = 0.2"),
+        DataReason.OUT_OF_RANGE,
+    ),
     "storage with a person who leaves": (
         "opensim",
         lambda f: _replace(f / "P1/subject.toml", "mass_kg", 'id = "../x"\nmass_kg'),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import people
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,6 +50,25 @@ def test_a_dataset_comes_back_as_it_was_written(tmp_path: Path) -> None:
             np.testing.assert_array_equal(found.streams[name].data, stream.data)
             assert found.streams[name].units == stream.units
             assert found.streams[name].rate_hz == stream.rate_hz
+
+
+def test_no_thread_of_arrow_holds_bytes_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read from a file of Python's, half of all programs that ended at once were aborted."""
+    people.write(tmp_path / "made")
+    sources: list[object] = []
+
+    plain = pq.ParquetFile
+
+    def opened(source: object) -> pq.ParquetFile:
+        sources.append(source)
+        return plain(source)
+
+    monkeypatch.setattr("kinefed.datasets._files.pq.ParquetFile", opened)
+    Dataset.open(tmp_path / "made")
+    assert sources
+    assert all(isinstance(s, pa.NativeFile) and not isinstance(s, pa.PythonFile) for s in sources)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -177,6 +198,14 @@ def test_errors_cross_a_process_pool_whole() -> None:
 
 
 def test_a_subject_out_of_this_world_is_refused() -> None:
-    for fields in ({"mass_kg": 0.0}, {"height_m": 170.0}, {"age_years": -1.0}, {"sex": "F"}):
+    for fields in (
+        {"mass_kg": 0.0},
+        {"mass_kg": 0.7},
+        {"height_m": 170.0},
+        {"height_m": 0.2},
+        {"age_years": -1.0},
+        {"age_years": 0.0},
+        {"sex": "F"},
+    ):
         with pytest.raises(DataError):
             Subject("S01", **fields)  # type: ignore[arg-type]

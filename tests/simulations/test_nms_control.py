@@ -11,7 +11,8 @@ from two_link_arm import write_two_link_arm
 from kinefed.client.data import local_data
 from kinefed.client.directions import directions
 from kinefed.datasets import write_dataset
-from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort
+from kinefed.simulations.cohort.config import CohortConfig
+from kinefed.simulations.cohort.generate import generate_cohort
 from kinefed.simulations.config import DEFAULT_METHODS, StudyConfig
 from kinefed.simulations.hooks import StudyHooks
 from kinefed.simulations.jobs import truth_of

@@ -17,10 +17,12 @@ from kinefed.datasets import (
     OutsideError,
     RecordingRef,
     UsageError,
+    UsageReason,
     check_dataset,
 )
 from kinefed.simulations.cohort import generate
-from kinefed.simulations.cohort.generate import CohortConfig, generate_cohort, generate_person
+from kinefed.simulations.cohort.config import CohortConfig
+from kinefed.simulations.cohort.generate import generate_cohort, generate_person
 from kinefed.simulations.cohort.outfit import SIDES, dress
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.radio import LinkConfig
@@ -148,6 +150,12 @@ def test_another_seed_gives_other_people(tmp_path):
         ({"tasks": ()}, "tasks"),
         ({"tasks": ("fly",)}, "no task 'fly'"),
         ({"patterns": ("drunk",)}, "no pattern 'drunk'"),
+        ({"sessions": 0}, "0 sessions"),
+        # Said before the healthy people among them are made.
+        (
+            {"patterns": ("healthy", "older"), "tasks": ("squat", "walk_fast", "walk_turns")},
+            "walk_fast, walk_turns: no style for people of the pattern 'older'",
+        ),
     ],
 )
 def test_a_bad_request_is_one_clear_error(change, says):
@@ -170,9 +178,23 @@ def test_another_cohort_that_was_begun_is_kept(tmp_path):
 
 
 def test_a_request_that_fails_at_the_first_person_leaves_nothing_in_the_way(tmp_path):
-    wrong = replace(CONFIG, tasks=("stair_ascent",), patterns=("older",))
-    with WorkerPool(1) as pool, pytest.raises(UsageError, match="no style"):
-        generate_cohort(wrong, tmp_path / "people", pool)
+    class Failing(WorkerPool):
+        def each(self, *_):
+            raise UsageError(UsageReason.IMPOSSIBLE, "nobody can")
+
+    with pytest.raises(UsageError, match="nobody can"):
+        generate_cohort(CONFIG, tmp_path / "people", Failing(1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_full_from_the_start_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, *_args, **_options):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutsideError, match="No space left"):
+        generate_cohort(CONFIG, tmp_path / "people", WorkerPool(1))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("mujoco", reason="virtual people need the extra sim")
 
 from kinefed.biomechanics.anthropometry import body_parameters
+from kinefed.simulations.cohort.faults import PAD_M
 from kinefed.simulations.cohort.misfit import Stride, Target, Walker, beyond, misfit, soften
 from kinefed.simulations.cohort.people import sample_people
 from kinefed.simulations.cohort.style import styles
@@ -34,7 +35,9 @@ def test_a_stride_is_whole_and_begins_with_the_right_foot(walker: Walker, stride
     assert up[0] < 0.2 < up[frames // 6]
     assert not up[-frames // 5 :].any()
     # The foot that swings is off the ground, the one that stands flat is on it.
-    assert stride.clearance[-frames // 5 : -frames // 10].min() > 0.0
+    assert stride.clearance[-frames // 4 : -frames // 6].min() > 0.0
+    # Just before it lands the heel dips into the ground by less than its pad yields.
+    assert stride.clearance.min() > -PAD_M
     assert abs(stride.clearance[frames // 4]) < 2e-3
 
 
@@ -46,8 +49,8 @@ def test_a_quantity_in_the_middle_of_its_range_costs_nothing(stride: Stride) -> 
     near = beyond(replace(band, low=value - 10.0, high=value), stride.measured)
     far = beyond(replace(band, low=value - 15.0, high=value - 5.0), stride.measured)
     assert 0.0 < near < far
-    # 15 % of the width is left as room.
-    assert far / near == pytest.approx((5.0 + 1.5) / 1.5)
+    # 20 % of the width is left as room.
+    assert far / near == pytest.approx((5.0 + 2.0) / 2.0)
 
 
 def test_a_style_costs_more_where_the_target_is_another(walker: Walker) -> None:
