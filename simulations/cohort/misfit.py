@@ -212,7 +212,7 @@ def misfit(
     passed = np.cumsum(air) / max(int(air.sum()), 1)
     wanted = np.clip(_NEAR_GROUND * np.minimum(passed, 1.0 - passed), 0.0, 1.0)
     wanted *= _LEVEL_CLEARANCE_M if terrain is None else _CLEARANCE_M
-    parts.append(np.where(air, np.maximum(wanted - stride.clearance, 0.0), 0.0) / 0.001)
+    parts.append(np.where(air, np.maximum(wanted - stride.clearance, 0.0), 0.0)[::2] / 0.004)
     parts.append(10.0 * (motion.faults[::2] != 0))
     outside = np.array([beyond(band, seen) for band in target.bands])
     return np.concatenate([soften(np.concatenate(parts)), soften(outside, limit=8.0)])
