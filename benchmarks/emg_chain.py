@@ -3,8 +3,11 @@
 13 channels at 1 kHz for a minute: band-pass, rectification and low-pass envelope; then features in
 windows of 150 ms every 10 ms, of time alone and with mean and median frequency. Each figure is the
 best of several runs. The rivals are run where a folder holds them
-(``pip install --target rivals libemg==2.0.3 neurokit2==0.2.13``)::
+(each wants another numpy, so LibEMG comes without what it asks for)::
 
+    pip install --target rivals neurokit2==0.2.13
+    pip install --target rivals --no-deps libemg==2.0.3 librosa lazy_loader decorator pooch soxr \
+        numba llvmlite audioread soundfile
     OMP_NUM_THREADS=1 python benchmarks/emg_chain.py --rivals rivals --json
 
 LibEMG has no envelope, NeuroKit2 no features of windows; their filters and definitions are their

@@ -29,7 +29,9 @@ from kinefed.client.live import ANY, LiveConfig, LiveEngine, Output, SensorFeed,
 from kinefed.client.live.drive import drive
 from kinefed.client.live.outlets import CallbackOutlet
 from kinefed.datasets import Recording, RecordingRef, Stream, Subject
-from kinefed.models import ModelBundle, Scaling, TrainConfig, build, fit, predict, seeded
+from kinefed.models import ModelBundle, Scaling, build, predict, seeded, train_steps
+from kinefed.models.train_config import cosine_rates
+from kinefed.personalization.setup import ModelSetup
 from kinefed.sensors import Packet, Record, Worn
 from kinefed.sensors.alignment import align
 from kinefed.sensors.hub import Hub
@@ -39,6 +41,7 @@ from kinefed.sensors.recorder import record as recorded
 from kinefed.sensors.virtual.air import Pace
 from kinefed.sensors.virtual.person import default_worn, virtual_person
 from kinefed.sensors.virtual.wearing import wear
+from kinefed.server.config import FederationConfig
 from kinefed.signals import LegSeries, LegSpec, Windows, leg_series, leg_sums
 from kinefed.simulations.cohort.outfit import dress
 from kinefed.simulations.cohort.people import sample_people
@@ -47,7 +50,7 @@ from kinefed.simulations.cohort.recording import record
 from kinefed.simulations.cohort.tasks import task
 
 # That of the sensors: what is resampled would be another signal. Movements are made at twice that.
-RATE_HZ, FRAMES = 60.0, 20
+RATE_HZ, FRAMES, BATCH = 60.0, 20, 64
 JOINTS = ("hip", "knee", "ankle")
 OUTPUTS = tuple(f"torque.{joint}" for joint in JOINTS)
 ANGLES = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")
@@ -115,7 +118,10 @@ def halved(recording: Recording) -> Recording:
 
 
 def trained(people: list[Someone], spec: LegSpec, epochs: int, seed: int) -> ModelBundle:
-    """An LSTM of 50 units that has learnt from some people."""
+    """An LSTM of 50 units that has learnt from some people, with the noise of federations.
+
+    Without noise it learns from perfect angles, and takes a wearer's ill who stood a degree off.
+    """
     legs = [leg for each in people for leg in leg_series(each.clean, each.subject, spec, {})]
     scaling = Scaling.from_sums(*leg_sums(legs))
     network = seeded(
@@ -128,8 +134,20 @@ def trained(people: list[Someone], spec: LegSpec, epochs: int, seed: int) -> Mod
             sample_rate_hz=RATE_HZ,
         ),
     )
-    config = TrainConfig(epochs=epochs, schedule="cosine")
-    fit(network, Windows(legs, FRAMES), scaling, config, rng=np.random.default_rng(seed))
+    windows, usual = Windows(legs, FRAMES), FederationConfig()
+    steps = epochs * len(windows) // BATCH
+    train_steps(
+        network,
+        windows,
+        scaling,
+        steps=steps,
+        batch=BATCH,
+        rate=cosine_rates(1e-3, steps),
+        rng=np.random.default_rng(seed),
+        augment=ModelSetup("zhang2023lstm", {}, spec.to_dict(), FRAMES).augment(
+            usual.noise, usual.offset
+        ),
+    )
     return ModelBundle.of(network, spec, scaling)
 
 
