@@ -9,6 +9,7 @@ numbers is found quicker for the standard person first (``--others 0 --step 0.8`
 from __future__ import annotations
 
 import argparse
+import multiprocessing as mp
 import signal
 import tomllib
 from collections.abc import Callable, Sequence
@@ -106,7 +107,9 @@ def calibrate(
     fit = Fit(name, start, others)
     options = {"popsize": _CANDIDATES, "seed": 1, "maxiter": generations, "verbose": -9}
     search = cma.CMAEvolutionStrategy(fit.x0, step, options)
-    with ProcessPoolExecutor(initializer=_begin, initargs=(name, start, others)) as pool:
+    context = mp.get_context("spawn")
+    job = (name, start, others)
+    with ProcessPoolExecutor(mp_context=context, initializer=_begin, initargs=job) as pool:
         try:
             while not search.stop():
                 candidates = search.ask()
