@@ -28,8 +28,9 @@ def test_a_style_is_brought_within_its_limits() -> None:
             assert low - 1e-9 <= far.values[key] <= high + 1e-9
     assert far.speed == STYLE.speed
     # What is beyond a limit costs more the further it is, though the style is the same.
-    cost = [fit.cost(fit.x0 + more) for more in (100.0, 200.0)]
-    assert cost[0] < cost[1]
+    along = np.array([key == "tilt" for key in far.values], dtype=np.float64)
+    near, further = fit.cost(fit.x0 + 10.0 * along), fit.cost(fit.x0 + 20.0 * along)
+    assert near < further
 
 
 def test_a_fit_mends_a_style_that_was_spoilt() -> None:
