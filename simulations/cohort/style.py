@@ -127,11 +127,11 @@ def own_style(style: Style, person: VirtualPerson, *, level: bool = True) -> Sty
     person
         Whose manner it is.
     level
-        On level ground another pace brings what sets the fitted paces apart.
+        On level ground another pace brings what sets slow and normal walking apart.
     """
     pace = 1.0 + PACE_BETWEEN_PEOPLE * person.manner("pace")
     more = style.speed * (pace - 1.0)
-    slope = _per_speed(more > 0.0) if level else dict.fromkeys(style.values, 0.0)
+    slope = _per_speed() if level else dict.fromkeys(style.values, 0.0)
     values = {
         key: value + more * slope[key] + unit_of(key) * BETWEEN_PEOPLE * person.manner(key)
         for key, value in style.values.items()
@@ -141,13 +141,11 @@ def own_style(style: Style, person: VirtualPerson, *, level: bool = True) -> Sty
 
 
 @functools.cache
-def _per_speed(faster: bool) -> Mapping[str, float]:
-    """By how much each parameter changes with the speed, above and below that of normal walking."""
-    slow, fast = (
-        styles()[f"walk_{name}"] for name in (("normal", "fast") if faster else ("slow", "normal"))
-    )
-    step = fast.speed - slow.speed
-    return {key: (value - slow.values[key]) / step for key, value in fast.values.items()}
+def _per_speed() -> Mapping[str, float]:
+    """By how much each parameter changes with the speed, between slow and normal walking."""
+    slow, normal = styles()["walk_slow"], styles()["walk_normal"]
+    step = normal.speed - slow.speed
+    return {key: (value - slow.values[key]) / step for key, value in normal.values.items()}
 
 
 def vary(style: Style, rng: np.random.Generator, steps: int) -> dict[str, FloatArray]:

@@ -36,8 +36,8 @@ def test_a_stride_is_whole_and_begins_with_the_right_foot(walker: Walker, stride
     assert not up[-frames // 5 :].any()
     # The foot that swings is off the ground, the one that stands flat is on it.
     assert stride.clearance[-frames // 4 : -frames // 6].min() > 0.0
-    # Just before it lands the heel dips into the ground by less than its pad yields.
-    assert stride.clearance.min() > -PAD_M
+    # Just before it lands the heel dips into the ground by about what its pad yields.
+    assert stride.clearance.min() > -1.2 * PAD_M
     assert abs(stride.clearance[frames // 4]) < 2e-3
 
 
