@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -27,7 +28,7 @@ _ADVICE = 3
 _NARROW = 80
 
 
-class SensorScreen:
+class SensorScreen(ABC):
     """Shows sensors being connected, and then what a subclass draws; else prints lines.
 
     Parameters
@@ -104,13 +105,13 @@ class SensorScreen:
             self._console.print(plain(line))
         self._advised |= advice
 
+    @abstractmethod
     def _drawn(self, state: State) -> RenderableType:
         """Draw all of the screen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _lines(self, state: State) -> list[str]:
         """Give what is new where there is no terminal."""
-        raise NotImplementedError
 
     def _heading(self, state: State) -> str:
         on = sum(state.connected.values())

@@ -194,7 +194,7 @@ def _renew(path: Path, kept: str, page: str, figure: Figure) -> None:
     picture = path.parent / "figures" / f"{path.stem}.png"
     picture.parent.mkdir(exist_ok=True)
     with style():
-        picture.write_bytes(png(figure))
+        picture.write_bytes(png(figure, dpi=110))
 
 
 if __name__ == "__main__":
