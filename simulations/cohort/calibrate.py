@@ -14,6 +14,7 @@ import signal
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,8 @@ def calibrate(
     options = {"popsize": _CANDIDATES, "seed": 1, "maxiter": generations, "verbose": -9}
     search = cma.CMAEvolutionStrategy(fit.x0, step, options)
     context = mp.get_context("spawn")
-    job = (name, start, others)
+    # A read-only view of values cannot be sent to another process.
+    job = (name, replace(start, values=dict(start.values)), others)
     with ProcessPoolExecutor(mp_context=context, initializer=_begin, initargs=job) as pool:
         try:
             while not search.stop():

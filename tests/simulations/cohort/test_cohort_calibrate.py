@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -34,7 +35,9 @@ def test_a_style_is_brought_within_its_limits() -> None:
 
 
 def test_a_fit_mends_a_style_that_was_spoilt() -> None:
-    spoilt = replace(STYLE, values={**STYLE.values, "knee_load": STYLE.values["knee_load"] - 0.12})
+    values = {**STYLE.values, "knee_load": STYLE.values["knee_load"] - 0.12}
+    # Read-only, as the styles of the data file are.
+    spoilt = replace(STYLE, values=MappingProxyType(values))
     told: list[str] = []
     better = calibrate(NAME, spoilt, 0, 10, 0.3, told.append)
     fit = Fit(NAME, spoilt, 0)
